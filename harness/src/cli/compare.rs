@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Cli, Command, output, run, saved_file};
+use super::{Cli, Command, new_files, output, run, saved_file};
 use crate::error::{CliError, Exit};
 use crate::report::{Saved, to_comparison};
 
@@ -16,7 +16,7 @@ pub(super) struct Args {
     targets: Vec<String>,
 
     /// Folder for the page, `compare.html`, and for the report of each target
-    #[arg(long, value_name = "DIR", default_value = "s2spec-compare")]
+    #[arg(short, long, value_name = "DIR", default_value = "s2spec-compare")]
     out: PathBuf,
 
     /// What to run, and how: words and options of `run`
@@ -24,22 +24,52 @@ pub(super) struct Args {
     run: Vec<OsString>,
 }
 
+/// Where the report of a target comes from.
+enum Side {
+    /// An earlier run.
+    Saved(Box<Saved>),
+    /// A run that leaves it in this file.
+    Run(Box<run::Args>, PathBuf),
+}
+
 /// Runs the targets one after the other and writes the page.
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
-    let mut reports = Vec::new();
+    let mut sides = Vec::new();
     for (at, target) in args.targets.iter().enumerate() {
-        let file = match target.ends_with(".json") {
-            true => PathBuf::from(target),
-            false => args.out.join(folder(at, target)).join("report.json"),
-        };
-        let out = file.parent().unwrap_or(&args.out);
-        if !target.ends_with(".json") && !one(target, out, &args.run)? {
-            return Ok(Exit::Expected);
+        match side(args, at, target)? {
+            Some(side) => sides.push(side),
+            None => return Ok(Exit::Expected),
         }
-        reports.push(saved_file::report(&file)?);
+    }
+    new_files::folder(&args.out)?;
+    let mut reports = Vec::new();
+    for (target, side) in args.targets.iter().zip(sides) {
+        reports.push(match side {
+            Side::Saved(saved) => *saved,
+            Side::Run(run, file) => {
+                output::note(&format!("{target}:"));
+                // That cases fail is what is to be compared.
+                run::command(&run)?;
+                saved_file::report(&file)?
+            }
+        });
     }
     write(&args.out, &reports)?;
     Ok(Exit::Expected)
+}
+
+/// What is compared by a word, with all files read before anything is run; `None` if help was asked for.
+fn side(args: &Args, at: usize, target: &str) -> Result<Option<Side>, CliError> {
+    if target.ends_with(".json") {
+        let saved = saved_file::report(target.as_ref())?;
+        return Ok(Some(Side::Saved(Box::new(saved))));
+    }
+    let out = args.out.join(folder(at, target));
+    let run = parsed(target, &out, &args.run)?;
+    let Some(run) = run else { return Ok(None) };
+    run.examine()?;
+    let file = out.join("report.json");
+    Ok(Some(Side::Run(Box::new(run), file)))
 }
 
 /// A name for the folder of a target's report.
@@ -48,8 +78,8 @@ fn folder(at: usize, target: &str) -> String {
     format!("{}-{}", at + 1, name.to_string_lossy())
 }
 
-/// Runs one target, unless it was only asked how. That cases fail is what is to be compared.
-fn one(target: &str, out: &Path, more: &[OsString]) -> Result<bool, CliError> {
+/// The arguments for the run of one target; `None` if help was asked for, which is printed.
+fn parsed(target: &str, out: &Path, more: &[OsString]) -> Result<Option<run::Args>, CliError> {
     let ours = ["s2spec", "run", "--target", target, "--out"];
     let words = ours.map(OsString::from).into_iter();
     let words = words.chain([out.into()]).chain(more.iter().cloned());
@@ -57,24 +87,26 @@ fn one(target: &str, out: &Path, more: &[OsString]) -> Result<bool, CliError> {
         Ok(cli) => cli,
         Err(help) if !help.use_stderr() => {
             output::print(&help.to_string())?;
-            return Ok(false);
+            return Ok(None);
         }
-        Err(wrong) => return Err(CliError::Usage(wrong.to_string())),
+        Err(wrong) => {
+            let text = wrong.to_string();
+            let text = text.strip_prefix("error: ").unwrap_or(&text);
+            return Err(CliError::Usage(text.trim_end().to_owned()));
+        }
     };
-    let Some(Command::Run(args)) = cli.command else {
-        return Err(CliError::Usage(
+    match cli.command {
+        Some(Command::Run(args)) => Ok(Some(args)),
+        _ => Err(CliError::Usage(
             "only arguments of `run` follow `--`".to_owned(),
-        ));
-    };
-    output::note(&format!("{target}:"));
-    run::command(&args).map(|_| true)
+        )),
+    }
 }
 
 fn write(out: &Path, reports: &[Saved]) -> Result<(), CliError> {
     let page = out.join("compare.html");
-    let failed = |e| CliError::environment(format!("cannot write {}", page.display()), e);
-    fs::create_dir_all(out).map_err(failed)?;
-    fs::write(&page, to_comparison(reports)).map_err(failed)?;
+    fs::write(&page, to_comparison(reports))
+        .map_err(|e| CliError::environment(format!("cannot write {}", page.display()), e))?;
     output::note(&format!("comparison: {}", page.display()));
     Ok(())
 }

@@ -8,7 +8,7 @@ use simulated_partners::persona::Persona;
 
 use super::doctor::unless_ended;
 use super::judging::Judging;
-use super::new_files::write_all;
+use super::new_files::{free, write_all};
 use super::run;
 use super::target::Tested;
 use super::{logging, output};
@@ -31,8 +31,8 @@ pub(super) struct Args {
     tested: Tested,
 
     /// The policy that the server is set to [default: the one that shows most]
-    #[arg(long, value_name = "POLICY", env = "S2SPEC_ROW")]
-    row: Option<PolicyName>,
+    #[arg(long, value_name = "POLICY")]
+    policy: Option<PolicyName>,
 
     /// Time limit for each probe
     #[arg(long, value_name = "SECONDS", default_value = "5",
@@ -45,14 +45,17 @@ pub(super) struct Args {
 
     /// The file to write; its name is the persona's [default: print it]
     #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    out: Option<PathBuf>,
 }
 
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     logging::start("off");
+    let file = args.out.as_deref();
+    let file = file.filter(|file| *file != Path::new("-"));
+    file.map_or(Ok(()), free)?;
     let (target, extra) = args.tested.read()?.open(Judging::default().profile())?;
     let how = Preflight {
-        row: args.row.map(|PolicyName(row)| row),
+        row: args.policy.map(|PolicyName(row)| row),
         profile: Judging::default().profile(),
         seed: args.seed,
         patience: args.timeout,
@@ -62,8 +65,6 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     };
     let learned = unless_ended("nothing learned", doctor::learn(target.as_ref(), &how))?;
     let text = text(&learned);
-    let file = args.output.as_deref();
-    let file = file.filter(|file| *file != Path::new("-"));
     // What is written has to be what is read.
     let name = file.unwrap_or_else(|| Path::new("learned.toml"));
     Persona::of_file(&Source::new(&name.display().to_string(), &text))?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 
-use super::output;
+use super::{new_files, output};
 use crate::error::CliError;
 use crate::report::{self, Saved};
 
@@ -22,7 +22,7 @@ const LATEST: &str = "latest";
 pub(super) struct Where {
     /// Folder for the report: HTML, JSON, JUnit and Markdown [default: a new one in target/s2spec, or in
     /// s2spec-out where there is no Cargo.lock]
-    #[arg(long, value_name = "DIR", env = "S2SPEC_OUT")]
+    #[arg(short, long, value_name = "DIR", env = "S2SPEC_OUT")]
     out: Option<PathBuf>,
 
     /// Leave no folder with the report
@@ -40,15 +40,14 @@ impl Where {
             return Ok(None);
         }
         if let Some(folder) = &self.out {
-            fs::create_dir_all(folder).map_err(|e| failed(folder, e))?;
-            writable(folder).map_err(|e| failed(folder, e))?;
+            new_files::folder(folder)?;
             return Ok(Some(Out {
                 folder: folder.clone(),
                 latest: None,
             }));
         }
         let parent = usual();
-        fs::create_dir_all(&parent).map_err(|e| failed(&parent, e))?;
+        new_files::folder(&parent)?;
         prune(&parent);
         let folder = fresh(&parent).map_err(|e| failed(&parent, e))?;
         Ok(Some(Out {
@@ -170,10 +169,6 @@ fn prune(parent: &Path) {
     for run in &runs[..old] {
         let _ = fs::remove_dir_all(run);
     }
-}
-
-fn writable(folder: &Path) -> io::Result<()> {
-    tempfile::tempfile_in(folder).map(drop)
 }
 
 /// Whether the program runs in a workflow of GitHub.

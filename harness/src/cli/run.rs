@@ -332,6 +332,21 @@ impl From<Options> for Args {
     }
 }
 
+impl Args {
+    /// Looks at the target and what is asked of it, before anything is run.
+    ///
+    /// # Errors
+    /// As the run itself.
+    pub(super) fn examine(&self) -> Result<(), CliError> {
+        let options = &self.options;
+        options.keeping.check()?;
+        let server = options.tested.read()?;
+        let (wanted, suite) = self.wanted.read(&server.sources(&options.sources))?;
+        wanted.among(&wanted.parts(&suite), &suite.catalogue.registry)?;
+        server.open(options.judging.profile()).map(drop)
+    }
+}
+
 impl Options {
     /// The command to run a case of this run again.
     fn rerun(&self) -> Rerun {

@@ -1,12 +1,11 @@
 //! `s2spec completions` and `s2spec man`: the command line for shells and for man.
 
-use std::fs;
 use std::path::PathBuf;
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use super::{Cli, output};
+use super::{Cli, new_files, output};
 use crate::error::{CliError, Exit};
 
 /// Arguments of `completions`.
@@ -21,7 +20,7 @@ pub(super) struct Completions {
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Man {
     /// Folder for a page of each command [default: print that of s2spec itself]
-    #[arg(long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
@@ -44,11 +43,12 @@ pub(super) fn man(args: &Man) -> Result<Exit, CliError> {
                 .map_err(|e| CliError::environment("cannot make the page", e))?;
             output::print(&String::from_utf8_lossy(&page))?;
         }
-        Some(folder) => fs::create_dir_all(folder)
-            .and_then(|()| clap_mangen::generate_to(command, folder))
-            .map_err(|e| {
+        Some(folder) => {
+            new_files::folder(folder)?;
+            clap_mangen::generate_to(command, folder).map_err(|e| {
                 CliError::environment(format!("cannot write to {}", folder.display()), e)
-            })?,
+            })?;
+        }
     }
     Ok(Exit::Expected)
 }
@@ -65,7 +65,7 @@ mod tests {
         };
         man(&args).unwrap();
         for name in ["s2spec.1", "s2spec-run.1", "s2spec-proxy-partner.1"] {
-            let page = fs::read_to_string(folder.path().join("man").join(name)).unwrap();
+            let page = std::fs::read_to_string(folder.path().join("man").join(name)).unwrap();
             assert!(page.contains(".SH SYNOPSIS"), "{name}");
         }
     }

@@ -177,7 +177,7 @@ fn a_refused_configuration_is_an_outcome() {
 }
 
 #[test]
-fn wrong_selections_and_target_files_are_wrong_usage() {
+fn wrong_selections_and_missing_target_files_end_as_in_the_program() {
     let server = || federation(Wrong::new(How::Panics));
     let (exit, _) = run(server().cases("polices"), &[]);
     assert_eq!(exit, code(4));
@@ -186,7 +186,7 @@ fn wrong_selections_and_target_files_are_wrong_usage() {
     let (exit, _) = run(server().cases("policies").without("**"), &[]);
     assert_eq!(exit, code(4));
     let (exit, _) = run(federation(target_file("nowhere/server.toml")), &[]);
-    assert_eq!(exit, code(2));
+    assert_eq!(exit, code(3));
 }
 
 #[test]

@@ -18,11 +18,12 @@ pub fn target_file(path: &Path, allow_remote: bool) -> Result<TargetFile, CliErr
             let names = neighbours(&path);
             let wrong = path.file_name().unwrap_or_default().to_string_lossy();
             let alike = nearest(&wrong, names.iter().map(String::as_str));
-            CliError::Usage(format!(
-                "there is no target file {}{} (`s2spec init` writes one)",
-                path.display(),
+            let doing = format!("cannot read the target file {}", path.display());
+            let why = format!(
+                "it is not there{} (`s2spec init` writes one)",
                 did_you_mean(&alike)
-            ))
+            );
+            CliError::environment(doing, why)
         }
         error => error.into(),
     })

@@ -198,10 +198,6 @@ fn wrong_options_are_told_what_is_right() {
         (&["--churn", "-1"], "expected connections a second"),
         (&["--direction", "up"], "both, in, out"),
         (
-            &["--target", "nowhere.toml"],
-            "there is no target file nowhere.toml",
-        ),
-        (
             &["--target", "prosody", "--limit", "5"],
             "--limit is for the embedded proxy",
         ),
