@@ -29,8 +29,8 @@ pub(super) struct Args {
     tested: Tested,
 
     /// The policy of the target [default: the one that shows most]
-    #[arg(long, value_name = "POLICY", env = "S2SPEC_ROW")]
-    row: Option<PolicyName>,
+    #[arg(long, value_name = "POLICY")]
+    policy: Option<PolicyName>,
 
     /// Time limit for each check
     #[arg(long, value_name = "SECONDS", default_value = "5",
@@ -88,7 +88,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     let profile = args.judging.profile();
     let (target, extra) = server.open(profile)?;
     let preflight = Preflight {
-        row: args.row.map(|PolicyName(row)| row),
+        row: args.policy.map(|PolicyName(row)| row),
         profile,
         seed: args.seed,
         patience: args.timeout,

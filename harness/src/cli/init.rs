@@ -14,7 +14,7 @@ use simulated_partners::pki::Authority;
 
 use super::new_files::{there_already, write_all};
 use super::output;
-use crate::console::describe_policy;
+use crate::console::{describe_policy, paragraph};
 use crate::error::{CliError, Exit};
 use crate::policy::{Level, Policy, PolicyNumber};
 use crate::subject::built_in::{self, Folder, Sheet, Site};
@@ -52,7 +52,7 @@ In half of the cases the server has to send a stanza to a partner:
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Print a configuration and a target file for a server that you set up like a built-in target;
-    /// with --output, write both and the certificates to that folder
+    /// with --out, write both and the certificates to that folder
     #[arg(long, value_parser = built_in_server(), value_name = "TARGET")]
     like: Option<&'static Folder>,
 
@@ -96,7 +96,7 @@ pub(super) struct Args {
 
     /// The file to write (a folder with --like), `-` for standard output [default: target.toml]
     #[arg(short, long, value_name = "PATH")]
-    output: Option<PathBuf>,
+    out: Option<PathBuf>,
 }
 
 impl Args {
@@ -157,7 +157,7 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
 
 /// The target file of a server that is there.
 fn describe(args: &Args, asking: &mut Asking) -> Result<(), CliError> {
-    let output = args.output.clone().unwrap_or_else(|| DEFAULT_FILE.into());
+    let output = args.out.clone().unwrap_or_else(|| DEFAULT_FILE.into());
     let is_shown = output == Path::new("-");
     if !is_shown && output.exists() {
         return Err(there_already(&output));
@@ -264,19 +264,25 @@ fn next_steps(facts: &ServerFacts, file: &Path) -> String {
     if facts.trigger == TriggerName::Command {
         missing = format!("\n     Put the command that makes it send into {target}.");
     }
+    let set_up = format!(
+        "Set up the server: it has that certificate, trusts ca.crt, asks {} for DNS and nobody else, and is set to \
+         row {}: {}.",
+        facts.dns,
+        facts.row.number(),
+        describe_policy(&facts.row.policy()),
+    );
+    let set_up = paragraph("  2. ", 5, &set_up, output::width());
+    let like = "`s2spec init --like prosody` and `--like ejabberd` show whole configurations.";
+    let like = paragraph("     ", 5, like, output::width());
     format!(
         "{target} is written. Next:
   1. s2spec cert {domain} --target {target}
      It makes {domain}.crt and {domain}.key, and the authority ca.crt.
-  2. Set up the server: it has that certificate, trusts ca.crt, asks {} for
-     DNS and nobody else, and is set to row {}: {}.{missing}
-     `s2spec init --like prosody` and `--like ejabberd` show whole configurations.
-  3. s2spec doctor --target {target}
+{}{missing}
+{like}  3. s2spec doctor --target {target}
      Until it says that the server is ready.
   4. s2spec run --target {target}",
-        facts.dns,
-        facts.row.number(),
-        describe_policy(&facts.row.policy()),
+        set_up.trim_end(),
     )
 }
 
@@ -291,7 +297,7 @@ fn set_up(args: &Args, like: &'static Folder) -> Result<(), CliError> {
             "these configurations listen on this machine alone, not at {address}"
         )));
     }
-    let folder = match &args.output {
+    let folder = match &args.out {
         Some(folder) if folder != Path::new("-") => Some(
             std::path::absolute(folder)
                 .map_err(|error| CliError::environment("cannot tell where that is", error))?,

@@ -123,7 +123,7 @@ fn side(text: &str, args: &Args) -> Result<Side, CliError> {
             let names = personas.iter().map(|one| one.name.as_str());
             let alike = nearest(text, names);
             CliError::Usage(format!(
-                "{text} is no persona{}, no target file, and no policy: {why}",
+                "{text} is no persona, no target file and no policy{} ({why})",
                 did_you_mean(&alike)
             ))
         })?;

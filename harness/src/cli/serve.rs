@@ -63,7 +63,7 @@ pub(super) struct Args {
         default_value = "127.0.0.1:5269",
         env = "S2SPEC_TARGET_ADDRESS"
     )]
-    target: SocketAddr,
+    target_address: SocketAddr,
 
     /// Also answer DNS queries for the partner's domain at this address
     #[arg(long, value_name = "ADDRESS", env = "S2SPEC_DNS")]
@@ -135,7 +135,13 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
         answers: true,
         seed: args.seed,
         listen: args.listen,
-        ..PartnerSetup::new(&authority, domain, persona, target_domain, args.target)
+        ..PartnerSetup::new(
+            &authority,
+            domain,
+            persona,
+            target_domain,
+            args.target_address,
+        )
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

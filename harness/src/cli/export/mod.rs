@@ -68,7 +68,7 @@ pub(super) struct Args {
 
     /// Folder for the files [default: print them]
     #[arg(short, long, value_name = "DIR")]
-    output: Option<PathBuf>,
+    out: Option<PathBuf>,
 
     #[command(flatten)]
     files: Files,
@@ -113,13 +113,13 @@ struct Exported {
 }
 
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
-    let folder = match &args.output {
+    let folder = match &args.out {
         None => "/path/to/folder".into(),
         Some(folder) => std::path::absolute(folder)
             .map_err(|error| CliError::environment("cannot tell where that is", error))?,
     };
     let files = exported(args, &folder)?;
-    if args.output.is_some() {
+    if args.out.is_some() {
         std::fs::create_dir_all(&folder)
             .map_err(|e| CliError::environment(format!("cannot make {}", folder.display()), e))?;
         let texts = files.iter();

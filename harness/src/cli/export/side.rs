@@ -178,7 +178,7 @@ impl Side {
         };
         let further: String = further.iter().map(|word| format!(" {word}")).collect();
         format!(
-            "s2spec cert {}{further}{kind}{key} --ca {} --ca-key {} --output {}",
+            "s2spec cert {}{further}{kind}{key} --ca {} --ca-key {} --out {}",
             self.domain,
             file("ca.crt"),
             file("ca.key"),

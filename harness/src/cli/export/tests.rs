@@ -168,7 +168,7 @@ fn rows_are_exported_as_far_as_the_software_has_settings_for_them() {
 fn files_are_written_to_a_folder_and_none_is_overwritten() {
     let folder = tempfile::tempdir().expect("a folder");
     let line = format!(
-        "policies/row07/row07/inbound --as ejabberd --lab 127.0.0.1:5269 --output {}",
+        "policies/row07/row07/inbound --as ejabberd --lab 127.0.0.1:5269 --out {}",
         folder.path().display()
     );
     let args = parsed(&line);

@@ -49,7 +49,7 @@ fn what_is_written_is_what_was_said() {
     ] {
         let _ = std::fs::remove_file(&path);
         let line = format!(
-            "--domain im.example.org --address 127.0.0.1:5299 --policy 9 {line} --output {}",
+            "--domain im.example.org --address 127.0.0.1:5299 --policy 9 {line} --out {}",
             path.display()
         );
         describe(&args(&line).unwrap(), &mut Asking::of(None)).unwrap();
@@ -75,7 +75,7 @@ fn a_file_that_is_there_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("target.toml");
     std::fs::write(&path, "mine").unwrap();
-    let line = format!("--domain a.example --output {}", path.display());
+    let line = format!("--domain a.example --out {}", path.display());
     let error = describe(&args(&line).unwrap(), &mut Asking::of(None)).unwrap_err();
     assert!(error.to_string().contains("is there already"), "{error}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
@@ -86,7 +86,7 @@ fn who_sits_at_a_terminal_is_asked_until_the_answer_makes_sense() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("target.toml");
     let answers = "\nim.example.org\nsomewhere\n127.0.0.1:5270\n\ncomponent\n";
-    let line = format!("--output {}", path.display());
+    let line = format!("--out {}", path.display());
     describe(&args(&line).unwrap(), &mut Asking::of(Some(answers))).unwrap();
     let file = read(&path);
     assert_eq!(file.domain, "im.example.org");
@@ -102,7 +102,7 @@ fn of_a_component_all_is_asked_that_is_needed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("target.toml");
     let answers = "no_such..domain\nIM.Example.\n\n\ncomponent\n\n127.0.0.1:5999\nhush\n";
-    let line = format!("--output {}", path.display());
+    let line = format!("--out {}", path.display());
     describe(&args(&line).unwrap(), &mut Asking::of(Some(answers))).unwrap();
     let file = read(&path);
     assert_eq!(file.domain, "im.example");
@@ -139,7 +139,7 @@ fn what_is_to_do_next_is_said_with_its_names() {
     let text = next_steps(&facts, Path::new("my server/target.toml"));
     for wanted in [
         "s2spec cert im.example --target 'my server/target.toml'",
-        "asks 127.0.0.1:15353 for\n     DNS",
+        "asks 127.0.0.1:15353 for DNS",
         "row 9: TLS optional, SASL optional, dialback on",
         "Put the component's secret into",
         "s2spec doctor --target",
@@ -180,14 +180,14 @@ fn without_a_terminal_the_domain_is_needed() {
 
 #[test]
 fn a_domain_that_is_none_is_shown_in_the_file_that_it_would_make() {
-    let line = "--domain no_such..domain --output -";
+    let line = "--domain no_such..domain --out -";
     let error = describe(&args(line).unwrap(), &mut Asking::of(None)).unwrap_err();
     assert!(error.to_string().contains("is no domain name"), "{error}");
 }
 
 #[test]
 fn a_server_elsewhere_needs_a_way_back() {
-    let far = "--domain a.example --address 192.0.2.7:5269 --output -";
+    let far = "--domain a.example --address 192.0.2.7:5269 --out -";
     let error = describe(&args(far).unwrap(), &mut Asking::of(None)).unwrap_err();
     assert!(error.to_string().contains("--partner-address"), "{error}");
     let near = format!("{far} --partner-address 192.0.2.1");
@@ -202,7 +202,7 @@ fn a_built_in_target_comes_with_all_that_it_needs() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("server");
-        let line = format!("--output {}", place.display());
+        let line = format!("--out {}", place.display());
         let args = args(&line).unwrap();
         let like = built_in::named(like).unwrap();
         set_up(&args, like).unwrap();
@@ -243,7 +243,7 @@ fn a_built_in_target_listens_at_each_port_once() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("server");
         let line = format!(
-            "--address 127.0.0.1:{port} --trigger component --output {}",
+            "--address 127.0.0.1:{port} --trigger component --out {}",
             place.display()
         );
         set_up(&args(&line).unwrap(), prosody).unwrap();

@@ -75,7 +75,7 @@ impl Remote {
             ("S2SPEC_ADDRESS", file.address.to_string()),
             ("S2SPEC_DNS", file.dns.to_string()),
             ("S2SPEC_CA", file.ca.certificate.display().to_string()),
-            ("S2SPEC_PARTNERS", file.partners()),
+            ("S2SPEC_PARTNER_DOMAINS", file.partners()),
             ("S2SPEC_POLICY", row.label()),
             ("S2SPEC_ROW", row.number().to_string()),
             ("S2SPEC_TLS", level(policy.tls)),

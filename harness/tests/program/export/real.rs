@@ -91,7 +91,7 @@ impl Real {
             PARTNER,
             "--target-domain",
             TARGET,
-            "--output",
+            "--out",
             path,
         ]);
         assert!(fine, "{told}");
