@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use strum::Display;
+use strum::{Display, VariantArray};
 
 pub use simulated_partners::event::Method;
 
@@ -72,7 +72,9 @@ impl fmt::Display for Refusal {
 }
 
 /// Phases of a negotiation, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Display)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Display, VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Phase {
@@ -97,7 +99,9 @@ pub enum Phase {
 }
 
 /// Who ended it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Display)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Display, VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Closer {

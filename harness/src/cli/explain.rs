@@ -1,7 +1,10 @@
 //! `s2spec explain`.
 
+mod condition;
 mod term;
+mod word;
 
+use simulated_partners::nearest::did_you_mean;
 use simulated_partners::persona::{
     AuthorityFact, Deviations, ExternalFact, StarttlsFact, StreamFact,
 };
@@ -22,8 +25,9 @@ use crate::outcome::Method;
 /// Options of `explain`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Id of a case (see `s2spec list`), a requirement such as STR-01, a bug such as B01, or another word that a
-    /// report prints: a rule (in.3.no-tls), a policy (row07), a persona, a verdict, a method, an area
+    /// Id of a case (see `s2spec list`), a requirement such as STR-01, a bug such as B01, or any word that a
+    /// report or table prints: a rule (in.3.no-tls), a policy (row07), a persona, a verdict, a level, a method, a
+    /// phase, a condition, an area, a mark
     #[arg(value_name = "ID")]
     id: String,
 
@@ -60,7 +64,17 @@ fn found(args: &Args) -> Result<Sheet, CliError> {
     }
     let wanted = select::Wanted::one(&args.id);
     let all = wanted.parts(&suite);
-    let found = wanted.among(&all, registry)?;
+    let found = wanted.among(&all, registry).map_err(|error| {
+        let words = term::names(&args.id, personas, registry);
+        match (words.as_slice(), error) {
+            ([_, ..], CliError::NothingSelected(_)) => CliError::NothingSelected(format!(
+                "{} is no case, and no word of a report{}",
+                args.id,
+                did_you_mean(&words)
+            )),
+            (_, error) => error,
+        }
+    })?;
     let [case] = found.as_slice() else {
         return Err(CliError::Usage(format!(
             "{} selects {} cases, and one is explained at a time, such as {}",

@@ -1,7 +1,7 @@
 //! The doctor's checks, findings and diagnosis.
 
 use serde::Serialize;
-use strum::Display;
+use strum::{Display, VariantArray};
 
 use super::Subject;
 use crate::console::describe_policy;
@@ -22,7 +22,7 @@ pub enum Blame {
 }
 
 /// The severity of a finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Display)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Display, VariantArray)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Severity {
@@ -35,7 +35,7 @@ pub enum Severity {
 }
 
 /// The checks, in order of cause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Display)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Display, VariantArray)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Check {

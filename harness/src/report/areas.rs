@@ -10,7 +10,7 @@ use crate::case::{Set, Tag};
 use crate::verdict::Verdict;
 
 /// The headings of the columns. Those of the second kind are shown only where they count something.
-const COLUMNS: [&str; 6] = ["pass", "warn", "fail", "xfail", "unsupported", "error"];
+pub const COLUMNS: [&str; 6] = ["pass", "warn", "fail", "xfail", "unsupported", "error"];
 const RARE: [&str; 2] = ["undecided", "not run"];
 
 /// The cases of an area by column.

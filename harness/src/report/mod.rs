@@ -23,6 +23,7 @@ mod requirements;
 mod saved;
 mod terminal;
 
+pub use areas::COLUMNS as TABLE_HEADS;
 pub use compare::to_comparison;
 pub use events::to_event_line;
 pub use gather::{Blamed, Repeating, Report, Tally};
@@ -32,6 +33,7 @@ pub use json::{SCHEMA, bundle_path, case_to_json, to_json};
 pub use junit::to_junit;
 pub use markdown::to_markdown;
 pub use progress::Progress;
+pub use requirements::Standing;
 pub use saved::{Case as SavedCase, Saved, Unreadable};
 pub use terminal::{View, render};
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use strum::Display;
+use strum::{Display, VariantArray};
 
 use super::gather::Report;
 use crate::judge::Strength;
@@ -15,10 +15,10 @@ use crate::verdict::{Verdict, Weight};
 const TOLD: usize = 20;
 
 /// How a requirement stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Display)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Display, VariantArray)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
-pub(super) enum Standing {
+pub enum Standing {
     /// A case failed because of it, expected or not.
     Breached,
     /// A case warned because of it.

@@ -1,7 +1,7 @@
 //! The clause behind a finding: which requirement, how binding, from which source.
 
 use serde::Serialize;
-use strum::{Display, IntoStaticStr};
+use strum::{Display, IntoStaticStr, VariantArray};
 
 use crate::finding::{Against, Fault, Finding, Sign, Violation};
 use crate::oracle;
@@ -29,7 +29,18 @@ pub struct Clause {
 
 /// What stands behind a finding: the summary keeps these apart.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Display, IntoStaticStr,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Display,
+    IntoStaticStr,
+    VariantArray,
 )]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]

@@ -117,6 +117,7 @@ impl Level {
     Deserialize,
     Serialize,
     Display,
+    VariantArray,
 )]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]

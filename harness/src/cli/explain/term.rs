@@ -1,10 +1,13 @@
-//! `s2spec explain` for what reports print beside ids of cases: rules, policies, personas, verdicts, methods,
-//! areas and tags.
+//! `s2spec explain` for what reports print beside ids of cases: rules, policies, personas, methods, areas, tags
+//! and other words.
 
+use std::collections::BTreeSet;
+
+use simulated_partners::nearest::nearest;
 use simulated_partners::persona::Persona;
 use strum::VariantArray as _;
 
-use super::deviations;
+use super::{deviations, word};
 use crate::case::{Direction, Tag};
 use crate::cli::sheet::Sheet;
 use crate::console::{describe_offer, describe_policy};
@@ -14,7 +17,6 @@ use crate::policy::PolicyNumber;
 use crate::requirement::Registry;
 use crate::settings;
 use crate::suite::PolicyName;
-use crate::verdict::Verdict;
 
 /// The explanation of a term; `None` if it is none.
 pub(super) fn explain(
@@ -23,19 +25,34 @@ pub(super) fn explain(
     registry: &Registry,
     profile: Profile,
 ) -> Option<Sheet> {
-    let lines = of_rule(term)
+    let named = of_rule(term)
         .or_else(|| of_setting(term))
         .or_else(|| of_policy(term, profile))
         .or_else(|| of_persona(term, personas))
-        .or_else(|| of_verdict(term))
         .or_else(|| of_method(term))
         .or_else(|| of_tag(term))
-        .or_else(|| of_area(term, registry))?;
+        .or_else(|| of_area(term, registry));
+    let lines = [named.unwrap_or_default(), word::explain(term)].concat();
     let mut sheet = Sheet::new(term);
-    for (name, text) in lines {
-        sheet.say(name, &text);
+    for (name, text) in &lines {
+        sheet.say(name, text);
     }
-    Some(sheet)
+    (!lines.is_empty()).then_some(sheet)
+}
+
+/// The words most like one that is none.
+pub(super) fn names(wrong: &str, personas: &[Persona], registry: &Registry) -> Vec<String> {
+    let words: Vec<String> = word::all().into_iter().map(|one| one.word).collect();
+    let areas = registry.areas().iter().map(|area| area.folder.as_str());
+    let personas = personas.iter().map(|one| one.name.as_str());
+    let all: BTreeSet<&str> = words
+        .iter()
+        .map(String::as_str)
+        .chain(areas)
+        .chain(personas)
+        .collect();
+    let alike = nearest(wrong, all);
+    alike.into_iter().map(str::to_owned).collect()
 }
 
 type Lines = Vec<(&'static str, String)>;
@@ -122,13 +139,6 @@ fn of_persona(term: &str, personas: &[Persona]) -> Option<Lines> {
     Some(lines)
 }
 
-fn of_verdict(term: &str) -> Option<Lines> {
-    let verdict = Verdict::VARIANTS
-        .iter()
-        .find(|one| one.to_string() == term)?;
-    Some(vec![("verdict", verdict.says().to_owned())])
-}
-
 fn of_method(term: &str) -> Option<Lines> {
     let method = Method::ALL.iter().find(|one| one.to_string() == term)?;
     let says = match method {
@@ -184,6 +194,9 @@ mod tests {
     use simulated_partners::persona::builtin;
 
     use super::*;
+    use crate::case::Set;
+    use crate::outcome::Outcome;
+    use crate::report::TABLE_HEADS;
 
     #[test]
     fn whatever_a_report_prints_is_explained() {
@@ -208,6 +221,57 @@ mod tests {
         for term in ["7", "no-such-thing", ""] {
             let text = explain(term, &builtin(), Registry::builtin(), Profile::default());
             assert_eq!(text, None, "{term}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_word_finds_the_nearest() {
+        let named = |wrong| names(wrong, &builtin(), Registry::builtin());
+        assert_eq!(named("demandd")[0], "demanded");
+        assert_eq!(named("gogle-talk"), ["google-talk"]);
+        assert_eq!(named("a/b/c"), [""; 0]);
+    }
+
+    /// Types whose words are printed are listed in one place; what a table has as heads and marks is here, too.
+    #[test]
+    fn every_word_is_explained() {
+        let says = |term: &str| {
+            let sheet = explain(term, &builtin(), Registry::builtin(), Profile::default());
+            sheet.unwrap_or_else(|| panic!("{term} is not explained"))
+        };
+        for word in word::all() {
+            assert!(!word.says.is_empty(), "{}", word.word);
+            says(&word.word);
+        }
+        let heads = ["secur.", "pract.", "unjudg.", "not run", "departed from"];
+        for head in heads.into_iter().chain(TABLE_HEADS) {
+            says(head);
+        }
+        let report = crate::report::fixture::report(crate::report::fixture::generated());
+        for record in report.records.values() {
+            let case = &record.result.case;
+            says(&case.row.label());
+            if case.set == Set::Personas {
+                says(&case.partner.name);
+            }
+            says(&case.partner.offer.tls.to_string());
+            says(&case.partner.offer.certificate.to_string());
+            for allowed in oracle::allowed(case, Profile::default()).iter() {
+                says(allowed.rule);
+            }
+            if let Some(Outcome::Refused(refusal)) = record.result.outcome() {
+                says(&refusal.phase.to_string());
+                says(&refusal.closer.to_string());
+            }
+        }
+        for requirement in Registry::builtin().all() {
+            says(&requirement.level.to_string());
+            says(&requirement.role.to_string());
+            says(requirement.id.area());
+        }
+        let several = says("tls").render(80);
+        for kind in ["area", "phase", "time"] {
+            assert!(several.contains(kind), "{several}");
         }
     }
 }
