@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -384,4 +385,49 @@ async fn what_listens_already_is_not_tested_in_place_of_what_is_started() {
     let error = Remote::new(file).launch(row, false).await.err();
     let text = error.expect("the port is taken").to_string();
     assert!(text.starts_with("something listens at"), "{text}");
+}
+
+/// The keys that a table knows: what is expected in place of one that it does not.
+fn keys<T: serde::de::DeserializeOwned>(table: &str) -> Vec<String> {
+    let error = toml::from_str::<T>("no-such-key = 1")
+        .err()
+        .expect("no such key");
+    let expected = error.message().split_once("expected ").expect("what is").1;
+    let names = expected.split('`').skip(1).step_by(2);
+    names.map(|name| format!("{table}{name}")).collect()
+}
+
+#[test]
+fn the_page_lists_every_key() {
+    let tables = [
+        "policy", "ca", "trigger", "start", "stop", "restart", "timeouts",
+    ];
+    let mut known: BTreeSet<String> = keys::<file::File>("").into_iter().collect();
+    known.retain(|key| !tables.contains(&key.as_str()));
+    known.extend(["format".to_owned()]);
+    known.extend(keys::<file::PolicyTable>("policy."));
+    known.extend(keys::<file::CaTable>("ca."));
+    known.extend(keys::<file::TriggerTable>("trigger."));
+    known.extend(keys::<file::StartTable>("start."));
+    known.extend(keys::<file::CommandTable>("stop."));
+    known.extend(keys::<file::CommandTable>("restart."));
+    known.extend(keys::<file::TimeoutsTable>("timeouts."));
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/targets.md");
+    let page = std::fs::read_to_string(page).expect("the page is there");
+    let (_, section) = page.split_once("## All keys").expect("it has them");
+    let section = section.split("\n## ").next().expect("it has an end");
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    let told: Vec<&str> = rows
+        .take_while(|row| !row.is_empty())
+        .filter_map(|row| row.split('|').next())
+        .flat_map(|names| names.split('`').step_by(2))
+        .filter(|name| !name.trim().is_empty())
+        .collect();
+    assert_eq!(
+        told.iter()
+            .map(ToString::to_string)
+            .collect::<BTreeSet<_>>(),
+        known
+    );
+    assert_eq!(told.len(), known.len(), "one is listed twice");
 }
