@@ -16,4 +16,5 @@ pub use entry::{Baseline, Covers, Entry, Named, Pattern};
 pub use write::{Written, write};
 
 #[cfg(test)]
+#[cfg(feature = "program")]
 mod tests;

@@ -27,6 +27,7 @@ use crate::verdict::Verdict;
 use history::History;
 
 #[cfg(test)]
+#[cfg(feature = "program")]
 mod tests;
 
 /// How often cases are run.

@@ -169,6 +169,7 @@ fn trimmed(mut record: Record, keep_events: bool) -> Record {
 }
 
 #[cfg(test)]
+#[cfg(feature = "program")]
 mod tests {
     use simulated_partners::event::{ConnectionId, Event};
 
