@@ -84,5 +84,8 @@ impl Outgoing<'_> {
 /// Whether a mechanism is offered whose name contains that of EXTERNAL.
 fn offers_any(features: &Element) -> bool {
     let list = features.find(NS_SASL, "mechanisms");
-    list.is_some_and(|list| list.elements().any(|one| one.content().contains("EXTERNAL")))
+    list.is_some_and(|list| {
+        list.elements()
+            .any(|one| one.content().contains("EXTERNAL"))
+    })
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use simulated_partners::stanza::domain_of;
-use simulated_partners::wire::{Element, Frame, Kind, NS_DIALBACK, NS_SERVER, NS_STANZAS, NS_STREAM, Unit};
+use simulated_partners::wire::{
+    Element, Frame, Kind, NS_DIALBACK, NS_SERVER, NS_STANZAS, NS_STREAM, Unit,
+};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
