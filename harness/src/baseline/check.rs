@@ -199,6 +199,15 @@ impl BaselineCheck {
                 entry.cause.covers, entry.cause
             ));
         }
+        let unknown = new.clone().find_map(|deviation| {
+            let (place, _) = self.effective().find(|(_, entry)| {
+                entry.matches(id) && entry.cause.fits_but_for_what_was_seen(deviation)
+            })?;
+            Some(format!("{place} does not know of `{}`", deviation.seen?))
+        });
+        if unknown.is_some() {
+            return unknown;
+        }
         new.find_map(|deviation| {
             let (place, entry) = self
                 .entries()

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::entry::Covers;
+use crate::case::Sees;
 use crate::finding::{Against, Finding, Sign};
 use crate::judge::{self, WANTED, clause};
 use crate::record::CaseResult;
@@ -14,6 +15,8 @@ pub(super) struct Deviation {
     /// How much it weighs.
     pub(super) level: Covers,
     pub(super) what: What,
+    /// What was seen although a MUST forbids it, such as `delivered`.
+    pub(super) seen: Option<Sees>,
     /// How the case ended, in the words of the report.
     pub(super) outcome: String,
     /// The rule of the oracle that decides the case, unless a scenario does.
@@ -38,15 +41,16 @@ impl Deviation {
             return Vec::new();
         };
         let rule = result.allowed.as_ref().map(|allowed| allowed.rule);
-        let of_findings = result
-            .findings()
-            .iter()
-            .filter_map(|finding| Some((level(finding.weight)?, what(result, finding))));
+        let of_findings = result.findings().iter().filter_map(|finding| {
+            let what = what(result, finding);
+            Some((level(finding.weight)?, what, seen(result, finding)))
+        });
         let mut all: Vec<Self> = of_findings
             .chain(unproven(result))
-            .map(|(level, what)| Self {
+            .map(|(level, what, seen)| Self {
                 level,
                 what,
+                seen,
                 outcome: outcome.clone(),
                 rule,
             })
@@ -59,10 +63,18 @@ impl Deviation {
 
 impl fmt::Display for Deviation {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { outcome, level, .. } = self;
+        let Self {
+            outcome,
+            level,
+            seen,
+            ..
+        } = self;
         match &self.what {
             What::Requirement(id) if *level == Covers::Undecided => write!(to, "leaves open {id}"),
-            What::Requirement(id) => write!(to, "breaks {id}"),
+            What::Requirement(id) => match seen {
+                Some(sees) => write!(to, "breaks {id} by `{sees}`"),
+                None => write!(to, "breaks {id}"),
+            },
             What::Fault(fault) => write!(to, "{outcome}, but {fault}"),
             What::End => to.write_str(outcome),
         }
@@ -94,13 +106,20 @@ fn what(result: &CaseResult, finding: &Finding) -> What {
     }
 }
 
+/// A requirement can be broken by less than is wanted and by what it is there to prevent, and a known
+/// breach of the first kind says nothing of the second.
+fn seen(result: &CaseResult, finding: &Finding) -> Option<Sees> {
+    let expect = result.case.script.expect.get(finding.expectation?)?;
+    (expect.never && finding.weight == Weight::Must).then_some(expect.sees)
+}
+
 /// A refusal that proves nothing without its control.
-fn unproven(result: &CaseResult) -> Option<(Covers, What)> {
+fn unproven(result: &CaseResult) -> Option<(Covers, What, Option<Sees>)> {
     let (verdict, what) = judge::unproven(result)?;
     let level = match verdict {
         Verdict::Warn => Covers::Warn,
         Verdict::Undecided => Covers::Undecided,
         _ => return None,
     };
-    Some((level, What::Fault(format!("its control {what}"))))
+    Some((level, What::Fault(format!("its control {what}")), None))
 }

@@ -7,6 +7,7 @@ use strum::Display;
 use time::Date;
 
 use super::deviation::{Deviation, What};
+use crate::case::Sees;
 use crate::glob::{Glob, GlobError};
 
 /// All entries of a file, in file order.
@@ -44,6 +45,8 @@ pub struct Entry {
 pub struct Named {
     /// The requirements that it breaks.
     pub requirements: Vec<String>,
+    /// What was seen of them although it must not be; nothing else of this kind is covered.
+    pub seen: Vec<Sees>,
     /// What no case may show, in the words of the report.
     pub fault: Option<String>,
     /// The rule of the oracle, or a glob of rules.
@@ -85,6 +88,12 @@ impl Eq for Pattern {}
 impl Named {
     /// Whether a deviation is one of this cause.
     pub(super) fn fits(&self, deviation: &Deviation) -> bool {
+        let is_known = |sees| self.seen.contains(&sees);
+        self.fits_but_for_what_was_seen(deviation) && deviation.seen.is_none_or(is_known)
+    }
+
+    /// The same, even if something was seen that must not be.
+    pub(super) fn fits_but_for_what_was_seen(&self, deviation: &Deviation) -> bool {
         let is_of = match &deviation.what {
             What::Requirement(id) => self.requirements.contains(id),
             What::Fault(fault) => self.fault.as_ref() == Some(fault),

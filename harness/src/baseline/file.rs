@@ -10,7 +10,7 @@ use time::{Date, Month};
 use toml::value::Datetime;
 
 use super::entry::{Baseline, Covers, Entry, Named, Pattern};
-use crate::case::Case;
+use crate::case::{Case, Sees};
 use crate::matrix;
 use crate::requirement::Registry;
 
@@ -37,6 +37,8 @@ struct File {
 struct Known {
     #[serde(default)]
     requirements: Vec<String>,
+    #[serde(default)]
+    seen: Vec<Sees>,
     fault: Option<String>,
     rule: Option<String>,
     outcome: Option<String>,
@@ -205,6 +207,14 @@ impl Check<'_, '_> {
                 "an entry names `requirements` or a `fault`",
             );
         }
+        if !known.seen.is_empty() && known.requirements.is_empty() {
+            self.wrong(
+                "seen",
+                "`seen` without `requirements`",
+                "",
+                "add the requirements that forbid it, or leave it out",
+            );
+        }
         let mut read = |key, text: &Option<String>| {
             let text = text.as_ref()?;
             self.pattern(key, text)
@@ -213,6 +223,7 @@ impl Check<'_, '_> {
             rule: read("rule", &known.rule),
             outcome: read("outcome", &known.outcome),
             requirements: known.requirements.clone(),
+            seen: known.seen.clone(),
             fault: known.fault.clone(),
             covers: known.verdict,
         }

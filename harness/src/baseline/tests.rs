@@ -1,10 +1,12 @@
+use std::sync::Arc;
+
 use rstest::rstest;
 use simulated_partners::document::Source;
 use simulated_partners::persona::builtin;
 use time::{Date, Month};
 
 use super::*;
-use crate::case::Case;
+use crate::case::{Case, Expect, Sees};
 use crate::finding::{Against, Fault, Finding};
 use crate::matrix::cases;
 use crate::record::{CaseResult, Record, Run};
@@ -195,6 +197,44 @@ fn breaking(ids: &[&str]) -> CaseResult {
     result
 }
 
+/// The same, where a stanza was seen that must not be.
+fn letting_in(id: &str) -> CaseResult {
+    let mut result = breaking(&[id]);
+    let mut script = (*result.case.script).clone();
+    script.expect = vec![Expect {
+        never: true,
+        ..Expect::new(Sees::Delivered)
+    }];
+    result.case.script = Arc::new(script);
+    if let Run::Ended { findings, .. } = &mut result.run {
+        findings[0].expectation = Some(0);
+    }
+    result
+}
+
+#[test]
+fn an_entry_covers_what_must_not_be_seen_only_where_it_names_it() {
+    let known = |more: &str| [of_requirements("\"STR-23\"", more)];
+    let missed = settled_with(&known(""), false, letting_in("STR-23"));
+    assert_eq!(missed.verdict, Verdict::Fail);
+    assert!(
+        missed
+            .why
+            .ends_with("known.toml:2 does not know of `delivered`"),
+        "{}",
+        missed.why
+    );
+    let other = settled_with(&known("seen = [\"success\"]"), false, letting_in("STR-23"));
+    assert_eq!(other.verdict, Verdict::Fail);
+    for result in [letting_in("STR-23"), breaking(&["STR-23"])] {
+        let both = settled_with(&known("seen = [\"delivered\"]"), false, result);
+        assert_eq!(both.verdict, Verdict::Xfail, "{}", both.why);
+    }
+    let warns = known("seen = [\"delivered\"]\nverdict = \"warn\"");
+    let warns = settled_with(&warns, true, letting_in("STR-23"));
+    assert_eq!(warns.verdict, Verdict::Fail);
+}
+
 #[test]
 fn an_entry_covers_its_cause_in_every_case_and_nothing_else_in_them() {
     let known = [of_requirements("\"TLS-02\", \"STR-23\"", "")];
@@ -351,6 +391,14 @@ case = "**"
 #[case(
     "format = 1\n[[known]]\nwhy = \"a bug\"\nrequirements = [\"TLS-02\"]\nfault = \"no answer came back\"\n",
     "a second cause"
+)]
+#[case(
+    "format = 1\n[[known]]\nwhy = \"a bug\"\noutcome = \"*\"\nseen = [\"delivered\"]\n",
+    "`seen` without `requirements`"
+)]
+#[case(
+    "format = 1\n[[known]]\nwhy = \"a bug\"\nrequirements = [\"TLS-02\"]\nseen = [\"told\"]\n",
+    "told"
 )]
 #[case("format = 1\nentries = 3\n", "unknown key `entries`")]
 fn a_file_of_another_shape_gets_help(#[case] text: &str, #[case] told: &str) {

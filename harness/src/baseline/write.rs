@@ -10,7 +10,7 @@ use super::check::BaselineCheck;
 use super::cover::cover;
 use super::deviation::{Deviation, What};
 use super::entry::{Covers, Entry, Named, Pattern};
-use crate::case::Case;
+use crate::case::{Case, Sees};
 use crate::glob::Glob;
 use crate::record::Record;
 use crate::verdict::Verdict;
@@ -170,6 +170,7 @@ fn failures<'a>(
 struct New {
     level: Covers,
     what: What,
+    seen: Option<Sees>,
     rule: Option<&'static str>,
     outcome: Option<String>,
 }
@@ -179,6 +180,7 @@ impl New {
         let Deviation {
             level,
             what,
+            seen,
             outcome,
             rule,
         } = deviation;
@@ -188,6 +190,7 @@ impl New {
             rule: rule.filter(|_| ends),
             outcome: Some(outcome).filter(|_| ends),
             what,
+            seen,
         }
     }
 
@@ -200,6 +203,7 @@ impl New {
         let outcome = self.outcome.as_deref().map(Glob::escaped);
         known_text(
             &requirements,
+            self.seen.as_slice(),
             [
                 ("fault", fault),
                 ("rule", self.rule),
@@ -215,6 +219,7 @@ impl New {
 fn entry_text(entry: &Entry) -> String {
     let Named {
         requirements,
+        seen,
         fault,
         rule,
         outcome,
@@ -225,6 +230,7 @@ fn entry_text(entry: &Entry) -> String {
     let case = Some(entry.case.text.as_str()).filter(|case| *case != "**");
     let mut out = known_text(
         requirements,
+        seen,
         [
             ("fault", fault.as_deref()),
             ("rule", rule.as_deref()),
@@ -245,14 +251,18 @@ fn entry_text(entry: &Entry) -> String {
 
 fn known_text(
     requirements: &[String],
+    seen: &[Sees],
     keys: [(&str, Option<&str>); 4],
     covers: Covers,
     why: &str,
 ) -> String {
     let mut out = "\n[[known]]\n".to_owned();
-    if !requirements.is_empty() {
-        let ids: Vec<String> = requirements.iter().map(|id| quoted(id)).collect();
-        let _ = writeln!(out, "requirements = [{}]", ids.join(", "));
+    let words: Vec<String> = seen.iter().map(ToString::to_string).collect();
+    for (key, list) in [("requirements", requirements), ("seen", words.as_slice())] {
+        if !list.is_empty() {
+            let texts: Vec<String> = list.iter().map(|text| quoted(text)).collect();
+            let _ = writeln!(out, "{key} = [{}]", texts.join(", "));
+        }
     }
     for (key, value) in keys {
         if let Some(value) = value {

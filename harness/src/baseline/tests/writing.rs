@@ -10,11 +10,12 @@ fn new_failures_get_one_entry_a_cause() {
         of_row("row07", breaking(&["STR-23"])),
         of_row("row08", breaking(&["STR-23"])),
         of_row("row09", fixture::failed().result),
+        of_row("row13", letting_in("STR-23")),
     ];
     let report = report(results, &check);
     let written = write(&report.target, &report.records, &check, &all());
     insta::assert_snapshot!(written.text);
-    assert_eq!(written.new, 3);
+    assert_eq!(written.new, 4);
     let text = written.text.replace("why = \"\"", "why = \"a bug\"");
     let check = BaselineCheck {
         baseline: Some(Baseline::parse(&Source::new("known.toml", &text), &all()).unwrap()),
