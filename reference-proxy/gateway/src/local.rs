@@ -158,7 +158,6 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;
 
-    use super::*;
     use crate::config::Config;
     use crate::fixture::link;
     use crate::gateway::{Gateway, StartError};
@@ -225,18 +224,5 @@ mod tests {
         assert!(!socket.exists());
         let again = Gateway::start(config(folder.path())).expect("started again");
         again.stop().await;
-    }
-
-    #[tokio::test]
-    async fn a_socket_that_nobody_listens_at_is_replaced_and_a_file_is_not() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("gateway.sock");
-        drop(UnixListener::bind(&path).expect("a socket"));
-        assert!(path.exists());
-        drop(bind(&path).expect("replaced"));
-        fs::remove_file(&path).expect("removed");
-        fs::write(&path, "precious").expect("written");
-        assert!(bind(&path).is_err());
-        assert_eq!(fs::read_to_string(&path).expect("there"), "precious");
     }
 }
