@@ -42,7 +42,9 @@ pub(super) fn explain(
 
 /// The words most like one that is none.
 pub(super) fn names(wrong: &str, personas: &[Persona], registry: &Registry) -> Vec<String> {
-    let words: Vec<String> = word::all().into_iter().map(|one| one.word).collect();
+    // Marks are like anything.
+    let words = word::all().into_iter().map(|one| one.word);
+    let words: Vec<String> = words.filter(|word| word.chars().count() > 1).collect();
     let areas = registry.areas().iter().map(|area| area.folder.as_str());
     let personas = personas.iter().map(|one| one.name.as_str());
     let all: BTreeSet<&str> = words
