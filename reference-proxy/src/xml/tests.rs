@@ -202,7 +202,7 @@ fn stanza_keeps_its_bytes() {
 #[test]
 fn stanza_takes_along_the_language_of_its_stream() {
     let read = |language: &str, stanza: &str| {
-        let header = HEADER.replace("version=", &format!("xml:lang='{language}' version="));
+        let header = HEADER.replace("from=", &format!("xml:lang='{language}' from="));
         let text = format!("{header}{stanza}");
         match read_all(text.as_bytes(), usize::MAX, 10_000)
             .expect("readable")

@@ -181,6 +181,7 @@ pub(crate) enum Defect {
     KnowsNoNamespaces,
     LeavesEnableUnanswered,
     LeavesKeysOnItsOwnStream,
+    LeavesOutNamespaces,
     LeavesRequestsUnanswered,
     LeavesRequiredOut,
     LeavesTheEndUnanswered,

@@ -42,6 +42,9 @@ impl Server {
                 }
             });
         }
+        if self.has(Defect::LeavesOutNamespaces) {
+            each(&mut stanza, &without_that_of_the_grandparent);
+        }
         if self.has(Defect::LosesLanguages) {
             each(&mut stanza, &|element| {
                 element.attributes.retain(|one| one.namespace != NS_XML);
@@ -197,6 +200,23 @@ fn each(element: &mut Element, change: &impl Fn(&mut Element)) {
     for child in &mut element.children {
         if let Node::Element(child) = child {
             each(child, change);
+        }
+    }
+}
+
+/// Grandchildren of the same namespace get that of the child between.
+fn without_that_of_the_grandparent(element: &mut Element) {
+    for child in &mut element.children {
+        let Node::Element(child) = child else {
+            continue;
+        };
+        for grandchild in &mut child.children {
+            if let Node::Element(grandchild) = grandchild
+                && grandchild.namespace == element.namespace
+            {
+                child.namespace.clone_into(&mut grandchild.namespace);
+                grandchild.declarations.clear();
+            }
         }
     }
 }
