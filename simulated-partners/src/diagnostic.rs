@@ -102,11 +102,17 @@ impl Diagnostics {
     }
 
     fn render_one(&self, diagnostic: &Diagnostic, renderer: &Renderer) -> String {
-        let label = Some(diagnostic.label.as_str()).filter(|label| !label.is_empty());
+        let label = normalize_untrusted_str(&diagnostic.label);
+        let label = Some(label.as_str()).filter(|label| !label.is_empty());
         let primary = AnnotationKind::Primary
             .span(self.within(&diagnostic.span))
             .label(label);
-        let also = diagnostic.also.iter().map(|(span, label)| {
+        let also: Vec<(&Range<usize>, String)> = diagnostic
+            .also
+            .iter()
+            .map(|(span, label)| (span, normalize_untrusted_str(label)))
+            .collect();
+        let also = also.iter().map(|(span, label)| {
             AnnotationKind::Context
                 .span(self.within(span))
                 .label(label.as_str())

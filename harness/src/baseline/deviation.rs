@@ -110,7 +110,8 @@ fn what(result: &CaseResult, finding: &Finding) -> What {
 /// breach of the first kind says nothing of the second.
 fn seen(result: &CaseResult, finding: &Finding) -> Option<Sees> {
     let expect = result.case.script.expect.get(finding.expectation?)?;
-    (expect.never && finding.weight == Weight::Must).then_some(expect.sees)
+    let breaks = matches!(finding.against, Against::Requirements(_));
+    (breaks && expect.never && finding.weight == Weight::Must).then_some(expect.sees)
 }
 
 /// A refusal that proves nothing without its control.

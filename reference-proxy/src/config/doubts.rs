@@ -79,13 +79,11 @@ mod tests {
 
     #[test]
     fn revocation_is_required_in_vain_without_a_list() {
-        let rest = "[[partner]]\ndomain = 'b.example'\nsasl = 'optional'\n";
-        let text = text("secret = 'a long one that nobody guesses'\n", rest);
+        let partner = "[[partner]]\ndomain = 'b.example'\nsasl = 'optional'\n";
         for (policy, doubted) in [("if-there", 0), ("required", 1)] {
-            let side = format!("[external]\nrevocation = '{policy}'\n");
-            let text = text.replace("[external]\n", &side);
-            let config = Config::from_toml(&text, "proxy.toml");
-            let doubts = config.unwrap_or_else(|error| panic!("{error}")).doubts();
+            let top =
+                format!("secret = 'a long one that nobody guesses'\nrevocation = '{policy}'\n");
+            let doubts = doubts(&top, partner);
             assert_eq!(doubts.len(), doubted, "{doubts:?}");
         }
     }

@@ -183,7 +183,7 @@ fn a_wildcard_is_a_dns_name_alone() {
         [
             "dns *.a.example",
             "dns a.example",
-            "xmpp a.example",
+            "a.example",
             "_xmpp-server.a.example"
         ]
     );

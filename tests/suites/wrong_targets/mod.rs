@@ -143,7 +143,7 @@ fn what_one_source_allows_and_another_does_not_is_disputed() {
     assert_eq!(record.verdict, Verdict::Disputed);
     assert_eq!(
         record.why,
-        "XEP-0238 allows it, XEP-0178 §3, RFC 6120 §6.4 does not"
+        "XEP-0238 allows it, XEP-0178 §3 step 10, RFC 6120 §6.4 does not"
     );
     passes_when_done_right(id);
 }

@@ -12,7 +12,6 @@ use super::verification::verified;
 use crate::expectation::{Allowed, Reason};
 
 const DISABLES_DIALBACK: &str = "closing because of the certificate also rules out dialback";
-const NOT_OFFERED: &str = "EXTERNAL was not offered to a partner with a good certificate";
 const OFFERED_TLS: &str = "the target offered the TLS for which it then refuses the partner";
 
 /// The table.
@@ -159,13 +158,7 @@ pub(super) static RULES: [Rule; 24] = [
         clause: "RFC 6120 §6.3.4, XEP-0178 §3 step 9",
         says: "Both sides have EXTERNAL over TLS.",
         holds: |given| given.certificate == CertificateClass::Good && given.sasl_tls(),
-        ends: |given| {
-            let mut ends = vec![Allowed::established(Method::SaslTls)];
-            if given.tls_dialback() && given.verifies() {
-                ends.push(Allowed::established(Method::TlsDialback).warned(NOT_OFFERED));
-            }
-            ends
-        },
+        ends: |_| vec![Allowed::established(Method::SaslTls)],
     },
     Rule {
         id: "in.5.dialback",

@@ -11,7 +11,6 @@ use crate::expectation::{Allowed, End, Reason};
 
 const TLS_NOT_USED: &str = "TLS was offered and not used";
 const DOWNGRADABLE: &str = "downgradable: after TLS failed, plaintext was tried";
-const KEY_FOR_NOTHING: &str = "dialback was used although EXTERNAL was offered";
 const NOT_SO_OLD: &str = "the target does not support servers older than XMPP 1.0";
 const NOT_AUTHENTICATED: &str = "the partner is not authenticated: its certificate is invalid";
 const AUTH_TO_STRANGER: &str = "EXTERNAL was used with a partner whose certificate is invalid";
@@ -158,13 +157,7 @@ pub(super) static RULES: [Rule; 25] = [
                 && given.sasl_tls()
                 && given.external_result == ExternalFact::Accepted
         },
-        ends: |given| {
-            let mut ends = vec![Allowed::established(Method::SaslTls)];
-            if given.tls_dialback() {
-                ends.push(Allowed::established(Method::TlsDialback).warned(KEY_FOR_NOTHING));
-            }
-            tls_expected(given, ends)
-        },
+        ends: |given| tls_expected(given, vec![Allowed::established(Method::SaslTls)]),
     },
     Rule {
         id: "out.6.good.external-kept",

@@ -13,7 +13,7 @@ use super::names::{canonical, is_domain};
 use super::verification::{Question, Verdict, verdict, verify};
 
 /// Questions that are answered on one stream, where they are few.
-const QUESTIONS: u32 = 100;
+const QUESTIONS: u32 = 50;
 /// Keys that are answered on one stream.
 const KEYS: u32 = 50;
 
