@@ -61,6 +61,13 @@ impl Observation {
         };
         unit.condition(element)
     }
+
+    /// Whether the target ends a stream only because it has waited long enough (RFC 6120 §4.9.3.4).
+    pub fn ends_a_wait(&self) -> bool {
+        self.sees == Sees::Unit(Unit::StreamError)
+            && self.by == Party::Target
+            && self.condition() == Some("connection-timeout")
+    }
 }
 
 /// What is known of a connection.

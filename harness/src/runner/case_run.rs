@@ -8,7 +8,7 @@ use std::time::Duration;
 use simulated_partners::board::Board;
 use simulated_partners::driver::{Capture, Partner, Place};
 use simulated_partners::event::{Event, EventKind, Party};
-use simulated_partners::wire::{Element, NS_SERVER, Unit};
+use simulated_partners::wire::{Element, NS_SERVER};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -81,13 +81,6 @@ pub(super) struct CaseRun<'a> {
     pub(super) said: Vec<Element>,
     pub(super) published: Published<'a>,
     pub(super) capture: Option<Capture>,
-}
-
-/// Whether the target says that it has waited too long.
-fn is_timeout(observation: &Observation) -> bool {
-    observation.sees == Sees::Unit(Unit::StreamError)
-        && observation.by == Party::Target
-        && observation.condition() == Some("connection-timeout")
 }
 
 /// How a case came to its end.
@@ -393,7 +386,7 @@ impl<'a> CaseRun<'a> {
                 self.partner_spoke |= observation.by == Party::Partner;
                 self.stanza_on_the_wire(observation);
             }
-            if is_timeout(observation) {
+            if observation.ends_a_wait() {
                 self.timed_out(self.began);
             }
         }

@@ -92,13 +92,10 @@ fn is_too_late(expect: &Expect, at: usize, observations: &[Observation]) -> bool
     before.any(|one| one.sees == Sees::GaveUp && of_it(one))
 }
 
-/// Whether it only says that the target has waited long enough: that answers nothing, and whoever is owed an error for
-/// what it did has not got it.
-fn is_only_patience(expect: &Expect, observation: &Observation) -> bool {
-    expect.sees == Sees::Unit(Unit::StreamError)
-        && !expect.is_negative()
-        && expect.condition.is_empty()
-        && observation.condition() == Some("connection-timeout")
+/// Whether it only ends a wait: that answers nothing, and whoever is owed an error for what it did has not got it.
+fn answers_nothing(expect: &Expect, observation: &Observation) -> bool {
+    let wants_any = expect.sees == Sees::Unit(Unit::StreamError) && expect.condition.is_empty();
+    wants_any && !expect.is_negative() && observation.ends_a_wait()
 }
 
 /// The status without alternatives.
@@ -110,7 +107,7 @@ fn alone(expect: &Expect, observations: &[Observation], fill: &dyn Fn(&str) -> S
             is_candidate(expect, observation, fill)
                 && is_in_time(expect, *at, observations, fill)
                 && !is_too_late(expect, *at, observations)
-                && !is_only_patience(expect, observation)
+                && !answers_nothing(expect, observation)
         })
         .map(|(_, observation)| observation)
         .collect();
