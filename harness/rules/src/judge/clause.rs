@@ -118,11 +118,9 @@ pub fn clause(result: &CaseResult, finding: &Finding) -> Clause {
                 requirement: None,
                 level: match finding.weight {
                     Weight::Must | Weight::Disputed | Weight::Undecided => {
-                        let demanded = allowed.is_some_and(|allowed| is_standard(allowed.clause));
-                        if demanded {
-                            Level::Must
-                        } else {
-                            Level::Derived
+                        match allowed.is_some_and(|allowed| is_standard(allowed.clause)) {
+                            true => Level::Must,
+                            false => Level::Derived,
                         }
                     }
                     Weight::Should => Level::Should,
