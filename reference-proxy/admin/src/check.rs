@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use reference_proxy::Rule;
 use reference_proxy::config::Config;
 use rustls::pki_types::UnixTime;
 
@@ -15,14 +14,9 @@ pub(crate) fn command(config: &Path) -> Result<Exit, Error> {
         note(&format!("warning: {doubt}"));
     }
     let examined = read.examine(UnixTime::now());
-    for remark in examined.iter().flat_map(|one| &one.remarks) {
-        // Public authorities issue no others any more, and dialback is left.
-        if remark.refused || remark.rule != Rule::ForClients {
-            note(&format!(
-                "warning: the {} certificate of {}: {}",
-                remark.key, remark.presented, remark.text
-            ));
-        }
+    let remarks = examined.iter().flat_map(|one| &one.remarks);
+    for remark in remarks.filter(|remark| remark.matters()) {
+        note(&format!("warning: {remark}"));
     }
     print(&format!("{} can be used\n", config.display()))?;
     Ok(Exit::Good)

@@ -3,6 +3,8 @@
 //! Nothing here ends the proxy: dialback may still work, and the other domains do. Each [`Remark`] says what is wrong
 //! for which domain, and what would be right.
 
+use std::fmt;
+
 use rustls::pki_types::{CertificateDer, UnixTime};
 use x509_parser::asn1_rs::{Oid, oid};
 use x509_parser::certificate::X509Certificate;
@@ -69,6 +71,27 @@ pub struct Remark {
     pub refused: bool,
     /// What is wrong, and what would be right.
     pub text: String,
+}
+
+impl Remark {
+    /// Whether somebody has to do something about it.
+    #[must_use]
+    pub fn matters(&self) -> bool {
+        // Public authorities issue no certificates for clients any more, and dialback is left.
+        self.refused || self.rule != Rule::ForClients
+    }
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            presented,
+            key,
+            text,
+            ..
+        } = self;
+        write!(to, "the {key} certificate of {presented}: {text}")
+    }
 }
 
 /// An own certificate.

@@ -11,7 +11,7 @@ use super::status::{
     CertificateStatus, Concern, Direction, GatewayStatus, Health, LastFailure, PairStatus,
     PartnerStatus, Queue, RefusalKind, RefusalStatus, Refused, Status, StreamStatus, Use,
 };
-use crate::certificate::{Examined, Rule};
+use crate::certificate::Examined;
 use crate::connections::Limit;
 use crate::context::Context;
 use crate::domain::{Domain, Pair};
@@ -67,18 +67,13 @@ fn concerns(entries: &Entries, examined: &[Examined], limits: &[Use]) -> Vec<Con
         let text = "no gateway is connected: what partners send is returned to them";
         concern(Health::Critical, text.to_owned());
     }
-    for remark in examined.iter().flat_map(|one| &one.remarks) {
-        let health = match (remark.refused, remark.rule) {
-            (true, _) => Health::Critical,
-            // Public authorities issue no others any more, and dialback is left.
-            (false, Rule::ForClients) => continue,
-            (false, _) => Health::Warning,
+    let remarks = examined.iter().flat_map(|one| &one.remarks);
+    for remark in remarks.filter(|remark| remark.matters()) {
+        let health = match remark.refused {
+            true => Health::Critical,
+            false => Health::Warning,
         };
-        let text = format!(
-            "the {} certificate of {}: {}",
-            remark.key, remark.presented, remark.text
-        );
-        concern(health, text);
+        concern(health, remark.to_string());
     }
     for Use { of, used, limit } in limits {
         if *used >= *limit {

@@ -198,4 +198,10 @@ fn what_may_not_be_meant_is_warned_of_by_the_check() {
     ] {
         assert!(done.err.contains(said), "{}", done.err);
     }
+    assert!(!done.err.contains("certificate of"), "{}", done.err);
+    put(&place, &authority, &names[..1], Good, "external");
+    let done = place.good(&["check"]);
+    assert_eq!(done.out, "proxy.toml can be used\n");
+    let said = "certificate of chat.contoso.com: ";
+    assert!(done.err.contains(said), "{}", done.err);
 }
