@@ -127,12 +127,9 @@ impl fmt::Display for Named {
 impl Entry {
     /// Whether the entry matches a case. A pattern for a scenario matches it in each policy.
     pub fn matches(&self, id: &str) -> bool {
-        let in_any_policy = || {
-            let (plain, policy) = id.rsplit_once('/')?;
-            let is_policy = policy.starts_with("row") && !self.names_cases();
-            is_policy.then(|| self.case.glob.is_match(plain))
-        };
-        self.case.glob.is_match(id) || in_any_policy() == Some(true)
+        let in_policy = |(_, last): &(&str, &str)| last.starts_with("row") && !self.names_cases();
+        let plain = id.rsplit_once('/').filter(in_policy);
+        self.case.glob.is_match(id) || plain.is_some_and(|(id, _)| self.case.glob.is_match(id))
     }
 
     /// Whether it lists its cases by their names, so that each of them has to show it. Of those that

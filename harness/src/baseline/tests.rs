@@ -197,6 +197,25 @@ fn breaking(ids: &[&str]) -> CaseResult {
     result
 }
 
+#[test]
+fn a_pattern_for_a_scenario_covers_it_in_every_policy() {
+    let known = |case: &str| [of_requirements("\"STR-23\"", &format!("case = \"{case}\""))];
+    let in_policy = || {
+        let mut result = breaking(&["STR-23"]);
+        result.case.id = "personas/row07/google-talk/inbound/row09".to_owned();
+        result
+    };
+    for (case, verdict) in [
+        ("personas/row07/*/inbound", Verdict::Xfail),
+        ("personas/row07/*/outbound", Verdict::Fail),
+        // Each case that an entry names has to show it.
+        ("personas/row07/google-talk/inbound", Verdict::Fail),
+    ] {
+        let judged = settled_with(&known(case), false, in_policy());
+        assert_eq!(judged.verdict, verdict, "{case}: {}", judged.why);
+    }
+}
+
 /// The same, where a stanza was seen that must not be.
 fn letting_in(id: &str) -> CaseResult {
     let mut result = breaking(&[id]);
