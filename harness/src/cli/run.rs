@@ -142,7 +142,7 @@ fn run(
         following.follow(events, &interrupt).await
     });
     report.unneeded = check.unneeded(&report.records, &known);
-    report.options = options.rerun().options;
+    report.rerun = options.rerun();
     let written = following.end(&mut report);
     // After a second interrupt, cases are still running: their tasks end here. Processes that they
     // started end with the program.

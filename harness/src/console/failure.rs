@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use owo_colors::OwoColorize as _;
+use serde::Deserialize;
 use simulated_partners::event::Event;
 
 use super::mark::{Charset, Mark};
@@ -31,7 +32,8 @@ pub enum Transcript {
 }
 
 /// The command that runs a case again in the same way.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(transparent)]
 pub struct Rerun {
     /// Options that differ from the defaults, ready to paste, such as `--target prosody`.
     pub options: Vec<String>,

@@ -292,7 +292,9 @@ pub(crate) fn gather(records: Vec<Record>, interrupted: bool) -> Vec<RunEvent> {
 
 pub(crate) fn report(events: Vec<RunEvent>) -> Report {
     let mut report = Report {
-        options: vec!["--target prosody".to_owned()],
+        rerun: Rerun {
+            options: vec!["--target prosody".to_owned()],
+        },
         ..Report::default()
     };
     for event in events {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::console::Rerun;
 use crate::judge::{Cause, Strength, causes, clause, lead};
 use crate::outcome::Outcome;
 use crate::record::{NotRun, Record, Run, RunEvent};
@@ -14,8 +15,8 @@ pub struct Report {
     /// Name and version of the target; empty before the run has begun.
     pub target: String,
     pub seed: u64,
-    /// The options with which one of its cases is run again, ready to paste.
-    pub options: Vec<String>,
+    /// How one of its cases is run again.
+    pub rerun: Rerun,
     /// The number of cases, including controls.
     pub cases: usize,
     /// The number of cases added as controls.

@@ -231,7 +231,7 @@ pub fn to_json(report: &Report) -> Result<String, serde_json::Error> {
         },
         target: &report.target,
         seed: report.seed,
-        options: &report.options,
+        options: &report.rerun.options,
         partial: report.partial() || verdicts.not_run > 0,
         interrupted: report.interrupted,
         enough: report.enough,

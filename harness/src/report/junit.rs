@@ -164,7 +164,7 @@ fn description(saved: &Saved, case: &Case) -> String {
     if !case.wire.is_empty() {
         lines.push(format!("wire: {}", case.wire));
     }
-    lines.push(format!("again: {}", saved.rerun(&case.id)));
+    lines.push(format!("again: {}", saved.rerun.command(&case.id)));
     let lines: Vec<String> = lines.iter().map(|line| printable(line)).collect();
     lines.join("\n")
 }

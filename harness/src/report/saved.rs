@@ -25,9 +25,9 @@ pub struct Saved {
     pub target: String,
     /// The seed of the run.
     pub seed: u64,
-    /// The options with which one of its cases is run again.
-    #[serde(default)]
-    options: Vec<String>,
+    /// How one of its cases is run again.
+    #[serde(default, rename = "options")]
+    pub rerun: Rerun,
     /// Whether results are missing.
     pub partial: bool,
     /// Whether the user ended the run.
@@ -399,12 +399,6 @@ fn plain_if_any<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D:
 }
 
 impl Saved {
-    /// The command that runs a case again in the same way.
-    pub fn rerun(&self, id: &str) -> String {
-        let options = self.options.clone();
-        Rerun { options }.command(id)
-    }
-
     /// Reads a report.
     ///
     /// # Errors

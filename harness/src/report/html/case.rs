@@ -139,7 +139,7 @@ fn body(saved: &Saved, case: &Case, with_transcript: bool) -> Markup {
             @if !case.wire.is_empty() { dt { "Wire" } dd { code { (printable(&case.wire)) } } }
             @if let Some(times) = times.filter(|times| times.total > 0) { dt { "Time" } dd { (split(times)) } }
             @if case.verdict != "pass" && case.verdict != "unsupported" {
-                dt { "Again" } dd { code { (printable(&saved.rerun(&case.id))) } }
+                dt { "Again" } dd { code { (printable(&saved.rerun.command(&case.id))) } }
             }
             // The path is made from the id: a report can come from anywhere.
             @if case.bundle.is_some() {
