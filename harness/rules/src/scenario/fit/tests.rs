@@ -5,6 +5,7 @@ use simulated_partners::reaction::{Stage, When};
 use crate::case::{Case, OutcomeWord};
 use crate::policy::PolicyNumber;
 use crate::scenario::Library;
+use crate::verdict::Weight;
 
 fn in_policy(scenario: &str, row: u8) -> Vec<Case> {
     let library = Library::builtin_where(|name, _| name == scenario);
@@ -38,6 +39,24 @@ fn a_case_that_does_not_fit_says_what_it_needs() {
         why.is_some_and(|why| why.starts_with("it needs sasl-tls")),
         "{why:?}"
     );
+}
+
+#[test]
+fn a_bad_certificate_weighs_less_where_it_may_be_let_in() {
+    let scenario = "certificates/CRT-18-dates-of-a-server";
+    // Rows 2 and 9: SASL required without dialback, and everything left open.
+    for (row, level) in [(2, None), (9, Some(Weight::Should))] {
+        for case in in_policy(scenario, row) {
+            let is_control = case.scenario().is_some_and(|one| one.is_control);
+            let refusals = case.script.expect.iter().filter(|one| one.is_negative());
+            let mut levels = refusals.map(|one| one.level);
+            assert!(
+                is_control || levels.all(|found| found == level),
+                "{}",
+                case.id
+            );
+        }
+    }
 }
 
 #[test]
