@@ -172,11 +172,15 @@ fn a_gateway_runs_reloads_and_stops_by_signals() {
     assert!(!path.join("gateway.sock").exists());
 }
 
-/// A subcommand of `s2spec proxy policy`, and what it says besides its result.
 fn policy(folder: &Path, arguments: &[&str]) -> String {
+    proxy(folder, &[&["policy"], arguments].concat())
+}
+
+/// A subcommand of `s2spec proxy`, and what it says besides its result.
+fn proxy(folder: &Path, arguments: &[&str]) -> String {
     let mut command = crate::s2spec();
     let output = command
-        .args(["proxy", "policy"])
+        .arg("proxy")
         .args(arguments)
         .current_dir(folder)
         .stdin(Stdio::null())
@@ -244,6 +248,40 @@ fn a_running_gateway_takes_changes_of_policies_in_at_once() {
     let (code, _, err) = run(path, &["reload"]);
     assert_eq!(code, Some(3));
     assert!(err.contains("nobody answers at"), "{err}");
+}
+
+#[test]
+fn a_running_gateway_takes_changes_of_partners_in_at_once() {
+    let folder = folder();
+    let path = folder.path();
+    let own = "[[partner]]\ndomain = \"fabrikam.com\"\ntype = \"federated\"\n";
+    let text = file().replace(own, "");
+    let text = format!("control = \"control\"\npartners = \"proxy.toml\"\n{text}");
+    fs::write(path.join("gateway.toml"), text).expect("written");
+    fs::write(path.join("proxy.toml"), super::CONFIG).expect("written");
+    let mut gateway = Running::start(path);
+    gateway.logs("gateway started");
+    let partner = ["partner", "--config", "proxy.toml"];
+    for (change, said) in [
+        (
+            &["new", "litware.com", "--sasl", "optional"][..],
+            "New partners: litware.com",
+        ),
+        (
+            &["set", "litware.com", "--type", "public-verified"],
+            "Partners changed: litware.com",
+        ),
+        (
+            &["remove", "litware.com", "--force"],
+            "Partners removed: litware.com",
+        ),
+    ] {
+        let told = proxy(path, &[&partner[..], change].concat());
+        assert!(told.contains(said), "{told}");
+    }
+    gateway.signal(Signal::TERM);
+    gateway.logs("gateway stopped");
+    assert_eq!(gateway.child.wait().expect("it ends").code(), Some(0));
 }
 
 #[test]
