@@ -1,10 +1,11 @@
 //! The shortest conditions that cover what went wrong in the matrix, and nothing that went well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::saved::{Case, Saved};
+use crate::transcript::printable;
 
 /// More conditions at once explain nothing to a reader.
 const CONDITIONS: usize = 3;
@@ -18,6 +19,8 @@ const MOST: usize = 12;
 pub(super) struct Explanation {
     /// What all cases with these conditions show; none of the others is among them.
     pub(super) conditions: Vec<String>,
+    /// What is said of each of the cases, where that is the same.
+    pub(super) why: Option<String>,
     /// The cases, by id.
     pub(super) cases: Vec<String>,
 }
@@ -75,56 +78,99 @@ impl Set {
     }
 }
 
-/// Explains the cases of the matrix with this verdict, among those that ran.
+impl Explanations {
+    /// How much there is to read.
+    fn len(&self) -> usize {
+        self.found.len() + self.rest.len()
+    }
+}
+
+/// Explains the cases of the matrix with this verdict, among those that ran: all at once, or those that are
+/// wrong in one way after those of another, whichever is shorter.
 pub(super) fn explain(saved: &Saved, verdict: &str) -> Explanations {
     let ran = |case: &&Case| {
         case.is_of_matrix() && !matches!(case.verdict.as_str(), "unsupported" | "not-run" | "error")
     };
     let cases: Vec<&Case> = saved.cases.iter().filter(ran).collect();
-    let with = |wanted: bool| {
-        let all = cases.iter().enumerate();
-        let members = all.filter(|(_, case)| (case.verdict == verdict) == wanted);
-        Set::of(cases.len(), members.map(|(at, _)| at))
-    };
-    let (bad, good) = (with(true), with(false));
-    if bad.is_empty() {
-        return Explanations::default();
+    let bad = |(_, case): &(usize, &&Case)| case.verdict == verdict;
+    let mut ways: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, case) in cases.iter().enumerate().filter(bad) {
+        ways.entry(&case.why).or_default().push(at);
     }
-    let conditions = conditions(&cases, &bad);
-    let mut open = bad.clone();
+    let mut ways: Vec<Set> = ways
+        .into_values()
+        .map(|members| Set::of(cases.len(), members.into_iter()))
+        .collect();
+    ways.sort_by_key(|way| std::cmp::Reverse(way.len()));
+    let all = Set::of(
+        cases.len(),
+        cases.iter().enumerate().filter(bad).map(|(at, _)| at),
+    );
+    let at_once = cover(&cases, &[all]);
+    match ways.len() {
+        0 | 1 => at_once,
+        _ => {
+            let apart = cover(&cases, &ways);
+            if apart.len() < at_once.len() {
+                apart
+            } else {
+                at_once
+            }
+        }
+    }
+}
+
+/// Explains the cases of each set.
+fn cover(cases: &[&Case], sets: &[Set]) -> Explanations {
+    let everything = Set::of(cases.len(), 0..cases.len());
     let mut explanations = Explanations::default();
-    while explanations.found.len() < MOST {
-        let Some((chosen, covered)) = best(&conditions, &open, &good) else {
-            break;
-        };
-        explanations.found.push(Explanation {
-            conditions: chosen
-                .into_iter()
-                .map(|at| conditions[at].0.clone())
-                .collect(),
-            cases: covered
-                .and(&bad)
-                .members()
-                .map(|at| cases[at].id.clone())
-                .collect(),
-        });
-        open = open.without(&covered);
+    for set in sets {
+        let conditions = conditions(cases, set);
+        let others = everything.without(set);
+        let mut open = set.clone();
+        while explanations.found.len() < MOST {
+            let Some((chosen, covered)) = best(&conditions, &open, &others) else {
+                break;
+            };
+            let chosen = chosen.into_iter().map(|at| conditions[at].0.clone());
+            explanations
+                .found
+                .push(explanation(chosen.collect(), cases, &covered.and(set)));
+            open = open.without(&covered);
+        }
+        explanations
+            .rest
+            .extend(open.members().map(|at| cases[at].id.clone()));
     }
-    explanations.rest = open.members().map(|at| cases[at].id.clone()).collect();
     explanations
 }
 
-/// Each value of each axis that a case to be explained has, with the cases that have it.
+fn explanation(conditions: Vec<String>, cases: &[&Case], covered: &Set) -> Explanation {
+    let whys: BTreeSet<&str> = covered.members().map(|at| cases[at].why.as_str()).collect();
+    Explanation {
+        conditions,
+        why: match whys.len() {
+            1 => whys.first().map(|why| printable(why)),
+            _ => None,
+        },
+        cases: covered.members().map(|at| cases[at].id.clone()).collect(),
+    }
+}
+
+/// Each value of each axis that a case to be explained has, with the cases that have it. The names of partners come
+/// last: what they are says more.
 fn conditions(cases: &[&Case], bad: &Set) -> Vec<(String, Set)> {
-    let mut of_value: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut of_value: BTreeMap<(bool, String), Vec<usize>> = BTreeMap::new();
     for (at, case) in cases.iter().enumerate() {
         for value in values(case) {
-            of_value.entry(value).or_default().push(at);
+            of_value.entry((false, value)).or_default().push(at);
         }
+        let name = format!("partner {}", case.partner.name);
+        of_value.entry((true, name)).or_default().push(at);
     }
     let sets = of_value
         .into_iter()
-        .map(|(value, members)| (value, Set::of(cases.len(), members.into_iter())));
+        .map(|((_, value), members)| (value, Set::of(cases.len(), members.into_iter())));
     // What all cases have explains nothing.
     sets.filter(|(_, set)| set.meets(bad) && set.len() < cases.len())
         .collect()
@@ -187,9 +233,12 @@ fn values(case: &Case) -> Vec<String> {
             "inbound" => "partner dials".to_owned(),
             _ => "target dials".to_owned(),
         },
-        format!("partner {}", case.partner.name),
     ];
-    for (name, value) in &case.partner.offer {
+    let certificate = case.partner.offer.get("certificate");
+    if certificate.is_some_and(|kind| kind != "good") {
+        values.push("partner's certificate not good".to_owned());
+    }
+    for (name, value) in case.partner.offer.iter().chain(&case.partner.facts) {
         let name = name.replace('_', "-");
         let value = match value {
             Value::String(word) => word.clone(),
@@ -209,23 +258,20 @@ fn values(case: &Case) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// A report of personas of three kinds in two policies, of which some fail.
-    fn report(fails: impl Fn(&str, &str, &str) -> bool) -> Saved {
+    /// A report of personas of three kinds in two policies, and why some fail.
+    fn report(fails: impl Fn(&str, &str, &str) -> &'static str) -> Saved {
         let mut cases = Vec::new();
         for tls in ["required", "optional"] {
             for certificate in ["good", "expired", "self-signed"] {
                 for direction in ["inbound", "outbound"] {
-                    let verdict = if fails(tls, certificate, direction) {
-                        "fail"
-                    } else {
-                        "pass"
-                    };
+                    let why = fails(tls, certificate, direction);
+                    let verdict = if why.is_empty() { "pass" } else { "fail" };
                     cases.push(serde_json::json!({
                         "id": format!("personas/{tls}/{certificate}/{direction}"), "set": "personas",
                         "direction": direction, "row": 7, "verdict": verdict, "allowed": null, "outcome": null,
                         "policy": {"tls": tls, "sasl": "optional", "dialback": true},
                         "partner": {"name": certificate, "title": "t", "offer": {"tls": "offered", "certificate": certificate}},
-                        "reason": null, "why": "", "scenario": null, "control": null, "findings": [],
+                        "reason": null, "why": why, "scenario": null, "control": null, "findings": [],
                         "added_as_control": false, "wire": "",
                     }));
                 }
@@ -239,7 +285,7 @@ mod tests {
         Saved::read(&document.to_string()).expect("a report")
     }
 
-    fn explained(fails: impl Fn(&str, &str, &str) -> bool) -> Vec<(String, usize)> {
+    fn explained(fails: impl Fn(&str, &str, &str) -> &'static str) -> Vec<(String, usize)> {
         let explanations = explain(&report(fails), "fail");
         assert_eq!(explanations.rest, [""; 0]);
         let found = explanations.found.into_iter();
@@ -248,33 +294,53 @@ mod tests {
             .collect()
     }
 
+    fn failing(fails: bool) -> &'static str {
+        if fails { "it is wrong" } else { "" }
+    }
+
     #[test]
     fn one_axis_is_one_condition() {
-        let found = explained(|_, certificate, _| certificate == "expired");
-        assert_eq!(found, [("partner expired".to_owned(), 4)]);
+        let found = explained(|_, certificate, _| failing(certificate == "expired"));
+        assert_eq!(found, [("partner's certificate expired".to_owned(), 4)]);
+        let found = explained(|_, certificate, _| failing(certificate != "good"));
+        assert_eq!(found, [("partner's certificate not good".to_owned(), 8)]);
     }
 
     #[test]
     fn two_axes_are_two_conditions() {
-        let found = explained(|tls, certificate, _| tls == "optional" && certificate == "expired");
-        assert_eq!(
-            found,
-            [("partner expired and target's TLS optional".to_owned(), 2)]
-        );
+        let found =
+            explained(|tls, certificate, _| failing(tls == "optional" && certificate == "expired"));
+        let conditions = "partner's certificate expired and target's TLS optional";
+        assert_eq!(found, [(conditions.to_owned(), 2)]);
     }
 
     #[test]
     fn several_kinds_are_several_explanations() {
         let found = explained(|tls, certificate, direction| {
-            (tls == "optional" && direction == "inbound") || certificate == "expired"
+            failing((tls == "optional" && direction == "inbound") || certificate == "expired")
         });
         assert_eq!(
             found,
             [
-                ("partner expired".to_owned(), 4),
+                ("partner's certificate expired".to_owned(), 4),
                 ("partner dials and target's TLS optional".to_owned(), 3)
             ]
         );
-        assert_eq!(explained(|_, _, _| false), []);
+        assert_eq!(explained(|_, _, _| ""), []);
+    }
+
+    #[test]
+    fn what_is_wrong_in_two_ways_is_explained_by_way() {
+        let fails = |tls: &str, certificate: &str, direction: &str| match (tls, direction) {
+            ("optional", "inbound") => "the key is wrong",
+            ("required", "outbound") if certificate != "good" => "the certificate is bad",
+            _ => "",
+        };
+        let found = explain(&report(fails), "fail").found;
+        let whys: Vec<Option<&str>> = found.iter().map(|one| one.why.as_deref()).collect();
+        assert_eq!(
+            whys,
+            [Some("the key is wrong"), Some("the certificate is bad")]
+        );
     }
 }

@@ -213,6 +213,9 @@ pub struct Partner {
     /// What it offers, by the names of a persona's file.
     #[serde(default)]
     pub offer: BTreeMap<String, serde_json::Value>,
+    /// What it does otherwise than it should.
+    #[serde(default)]
+    pub facts: BTreeMap<String, serde_json::Value>,
 }
 
 /// What the oracle allows.

@@ -51,6 +51,7 @@ fn explained(saved: &Saved) -> Markup {
                             details {
                                 summary {
                                     (badge(verdict)) " all " (one.cases.len()) ": " (one.conditions.join(" and "))
+                                    @if let Some(why) = &one.why { span.source { " (" (why) ")" } }
                                 }
                                 (links(&one.cases))
                             }
