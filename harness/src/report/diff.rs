@@ -16,8 +16,10 @@ pub use text::{to_markdown, to_text};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Change {
-    /// It was well, and is not any more; or it is new and not well.
+    /// It was well, and is not any more.
     NewFailure,
+    /// It runs in the second report alone, and is not well.
+    NewlyFailing,
     /// It was not well, and is now.
     Fixed,
     /// It ran in the first report alone.
@@ -37,6 +39,7 @@ impl Change {
     pub(super) const fn title(self) -> &'static str {
         match self {
             Self::NewFailure => "New failures",
+            Self::NewlyFailing => "Newly run and failing",
             Self::Fixed => "Fixed",
             Self::NoLongerRun => "No longer run",
             Self::NewlyRun => "Newly run",
@@ -44,6 +47,11 @@ impl Change {
             Self::Reason => "Another reason",
             Self::Outcome => "Another way to end",
         }
+    }
+
+    /// Whether the number of its cases says enough.
+    const fn is_only_counted(self) -> bool {
+        matches!(self, Self::NoLongerRun | Self::NewlyRun)
     }
 }
 
@@ -116,7 +124,7 @@ fn change(before: Option<&Case>, after: Option<&Case>) -> Option<Change> {
     match (before.filter(ran), after.filter(ran)) {
         (None, None) => None,
         (Some(_), None) => Some(Change::NoLongerRun),
-        (None, Some(new)) if new.is_unexpected() => Some(Change::NewFailure),
+        (None, Some(new)) if new.is_unexpected() => Some(Change::NewlyFailing),
         (None, Some(_)) => Some(Change::NewlyRun),
         (Some(old), Some(new)) => match (old.is_unexpected(), new.is_unexpected()) {
             (false, true) => Some(Change::NewFailure),

@@ -2,7 +2,7 @@
 //! mean several things.
 
 use simulated_partners::persona::Certificate;
-use strum::{VariantArray as _, VariantNames as _};
+use strum::VariantArray as _;
 
 use super::condition;
 use crate::case::{Direction, PartnerType, Set};
@@ -11,7 +11,6 @@ use crate::console::mark::{Charset, Mark};
 use crate::doctor::{Check, Severity};
 use crate::expectation::Reason;
 use crate::judge::Strength;
-use crate::load;
 use crate::outcome::{Closer, Phase, Signal};
 use crate::policy;
 use crate::report::Standing;
@@ -100,10 +99,6 @@ pub(super) fn all() -> Vec<Word> {
     }
     for one in Certificate::VARIANTS {
         of("certificate", one.to_string(), certificate(*one));
-    }
-    for name in load::Method::VARIANTS {
-        let says = name.parse().map_or("", load_method);
-        of("load", (*name).to_owned(), says);
     }
     for one in Mark::ALL {
         for charset in [Charset::Unicode, Charset::Ascii] {
@@ -400,7 +395,8 @@ const fn partner_type(one: PartnerType) -> &'static str {
 
 const fn change(one: Change) -> &'static str {
     match one {
-        Change::NewFailure => "it was well and is not any more, or it is new and not well",
+        Change::NewFailure => "it was well, and is not any more",
+        Change::NewlyFailing => "it ran in the second report alone, and is not well",
         Change::Fixed => "it was not well, and is now",
         Change::NoLongerRun => "it ran in the first report alone",
         Change::NewlyRun => "it ran in the second report alone, and is well",
@@ -458,14 +454,6 @@ const fn certificate(one: Certificate) -> &'static str {
             "of a partner: valid, but the intermediate certificate is not sent"
         }
         Certificate::None => "the partner has none",
-    }
-}
-
-fn load_method(one: load::Method) -> &'static str {
-    match one {
-        load::Method::SaslTls => "the partner authenticates by SASL EXTERNAL over TLS",
-        load::Method::DialbackTls => "the partner authenticates by dialback over TLS",
-        load::Method::Dialback => "the partner authenticates by dialback without TLS",
     }
 }
 

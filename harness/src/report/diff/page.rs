@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::text::{counts, verdicts, why};
+use super::text::{counts, listed, verdicts, why};
 use super::{Change, Changed, Diff};
 use crate::report::html::document;
 use crate::transcript::printable;
@@ -34,17 +34,19 @@ pub fn to_html(diff: &Diff<'_>) -> String {
 }
 
 fn section(kind: Change, cases: &[Changed<'_>]) -> Markup {
+    let listed = listed(kind, cases.len());
     html! {
         section {
             h2 { (kind.title()) " (" (cases.len()) ")" }
             ul.findings {
-                @for case in cases {
+                @for case in cases.iter().take(listed) {
                     li {
                         code { (case.id) } " " (verdicts(case))
                         @let why = why(kind, case);
                         @if !why.is_empty() { p.source { (printable(&why)) } }
                     }
                 }
+                @if cases.len() > listed { li { "and " (cases.len() - listed) " more" } }
             }
         }
     }

@@ -11,6 +11,16 @@ use crate::transcript::printable;
 
 /// How many cases of a kind are shown in Markdown.
 const SHOWN: usize = 50;
+/// How many of those that ran in one report alone are shown, as examples.
+const EXAMPLES: usize = 5;
+
+/// How many cases of a kind are listed, of those that the format has room for.
+pub(super) fn listed(kind: Change, room: usize) -> usize {
+    match kind.is_only_counted() {
+        true => EXAMPLES,
+        false => room,
+    }
+}
 
 /// For a terminal of this width.
 pub fn to_text(diff: &Diff<'_>, width: usize) -> String {
@@ -20,12 +30,16 @@ pub fn to_text(diff: &Diff<'_>, width: usize) -> String {
     let _ = writeln!(out, "after:  {}\n", printable(&diff.after.target));
     for (kind, cases) in &diff.changes {
         let _ = writeln!(out, "{} ({}):", kind.title(), cases.len());
-        for case in cases {
+        let listed = listed(*kind, cases.len());
+        for case in cases.iter().take(listed) {
             let _ = writeln!(out, "  {}: {}", case.id, verdicts(case));
             let why = why(*kind, case);
             if !why.is_empty() {
                 out.push_str(&paragraph("      ", 6, &printable(&why), width));
             }
+        }
+        if cases.len() > listed {
+            let _ = writeln!(out, "  and {} more", cases.len() - listed);
         }
         out.push('\n');
     }
@@ -52,7 +66,8 @@ pub fn to_markdown(diff: &Diff<'_>) -> String {
     );
     for (kind, cases) in &diff.changes {
         let _ = writeln!(out, "### {} ({})\n", kind.title(), cases.len());
-        for case in cases.iter().take(SHOWN) {
+        let listed = listed(*kind, SHOWN);
+        for case in cases.iter().take(listed) {
             let why = why(*kind, case);
             let why = match why.is_empty() {
                 true => String::new(),
@@ -60,8 +75,8 @@ pub fn to_markdown(diff: &Diff<'_>) -> String {
             };
             let _ = writeln!(out, "- {} {}{why}", code(case.id), verdicts(case));
         }
-        if cases.len() > SHOWN {
-            let _ = writeln!(out, "- and {} more", cases.len() - SHOWN);
+        if cases.len() > listed {
+            let _ = writeln!(out, "- and {} more", cases.len() - listed);
         }
         out.push('\n');
     }
@@ -98,7 +113,9 @@ pub(super) fn verdicts(case: &Changed<'_>) -> String {
 pub(super) fn why(kind: Change, case: &Changed<'_>) -> String {
     let said = |one: Option<&Case>| one.map(|case| case.why.clone()).unwrap_or_default();
     match kind {
-        Change::NewFailure | Change::NoLongerRun | Change::NewlyRun => said(case.after),
+        Change::NewFailure | Change::NewlyFailing | Change::NoLongerRun | Change::NewlyRun => {
+            said(case.after)
+        }
         Change::Fixed => format!("was: {}", said(case.before)),
         Change::Verdict | Change::Reason => {
             let sides = [("was", said(case.before)), ("is", said(case.after))];
