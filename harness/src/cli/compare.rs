@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Cli, Command, new_files, output, run, saved_file};
 use crate::error::{CliError, Exit};
-use crate::report::{Saved, to_comparison};
+use crate::report::{Compared, to_comparison};
 
 /// Arguments of `compare`.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,7 +27,7 @@ pub(super) struct Args {
 /// Where the report of a target comes from.
 enum Side {
     /// An earlier run.
-    Saved(Box<Saved>),
+    Saved(Box<Compared>),
     /// A run that leaves it in this file.
     Run(Box<run::Args>, PathBuf),
 }
@@ -50,7 +50,10 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
                 output::note(&format!("{target}:"));
                 // That cases fail is what is to be compared.
                 run::command(&run)?;
-                saved_file::report(&file)?
+                let saved = saved_file::report(&file)?;
+                let page = file.strip_prefix(&args.out).unwrap_or(&file);
+                let page = Some(link(&page.with_extension("html")));
+                Compared { saved, page }
             }
         });
     }
@@ -62,7 +65,9 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
 fn side(args: &Args, at: usize, target: &str) -> Result<Option<Side>, CliError> {
     if target.ends_with(".json") {
         let saved = saved_file::report(target.as_ref())?;
-        return Ok(Some(Side::Saved(Box::new(saved))));
+        let page = fs::canonicalize(Path::new(target).with_extension("html")).ok();
+        let page = page.as_deref().map(link);
+        return Ok(Some(Side::Saved(Box::new(Compared { saved, page }))));
     }
     let out = args.out.join(folder(at, target));
     let run = parsed(target, &out, &args.run)?;
@@ -70,6 +75,13 @@ fn side(args: &Args, at: usize, target: &str) -> Result<Option<Side>, CliError> 
     run.examine()?;
     let file = out.join("report.json");
     Ok(Some(Side::Run(Box::new(run), file)))
+}
+
+/// A path as a link.
+fn link(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    let encoded = path.replace('%', "%25").replace('#', "%23");
+    encoded.replace('?', "%3F").replace(' ', "%20")
 }
 
 /// A name for the folder of a target's report.
@@ -103,7 +115,7 @@ fn parsed(target: &str, out: &Path, more: &[OsString]) -> Result<Option<run::Arg
     }
 }
 
-fn write(out: &Path, reports: &[Saved]) -> Result<(), CliError> {
+fn write(out: &Path, reports: &[Compared]) -> Result<(), CliError> {
     let page = out.join("compare.html");
     fs::write(&page, to_comparison(reports))
         .map_err(|e| CliError::environment(format!("cannot write {}", page.display()), e))?;

@@ -1,5 +1,7 @@
 //! Several reports of the same cases as one HTML page, a column for each.
 
+mod matrix;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
@@ -9,11 +11,30 @@ use super::saved::{Case, Saved};
 use crate::console::words::counted;
 use crate::transcript::printable;
 
+/// One of the reports.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    /// The report.
+    pub saved: Saved,
+    /// Where its own page is, as a link, if it has one.
+    pub page: Option<String>,
+}
+
+impl Compared {
+    /// A link to a case in its own page.
+    fn link(&self, id: &str) -> Option<String> {
+        self.page.as_ref().map(|page| format!("{page}#case={id}"))
+    }
+}
+
+/// A case in each of the reports.
+type Row<'a> = Vec<Option<&'a Case>>;
+
 /// The page.
-pub fn to_comparison(reports: &[Saved]) -> String {
-    let mut cases: BTreeMap<&str, Vec<Option<&Case>>> = BTreeMap::new();
+pub fn to_comparison(reports: &[Compared]) -> String {
+    let mut cases: BTreeMap<&str, Row<'_>> = BTreeMap::new();
     for (at, report) in reports.iter().enumerate() {
-        for case in &report.cases {
+        for case in &report.saved.cases {
             let row = cases
                 .entry(&case.id)
                 .or_insert_with(|| vec![None; reports.len()]);
@@ -28,6 +49,7 @@ pub fn to_comparison(reports: &[Saved]) -> String {
             nav aria-label="Sections" {
                 a href="#summary" { "Summary" }
                 a href="#requirements" { "Requirements" }
+                a href="#matrix" { "Matrix" }
                 a href="#different" { "Cases that differ" }
                 a href="#alike" { "Cases alike" }
             }
@@ -35,6 +57,7 @@ pub fn to_comparison(reports: &[Saved]) -> String {
         main #main {
             (summary(reports))
             (requirements(reports))
+            (matrix::section(reports, &cases))
             (section(reports, "different", "Cases that differ", &different))
             (section(reports, "alike", "Cases alike", &alike))
         }
@@ -55,16 +78,24 @@ fn differ(row: &[Option<&Case>]) -> bool {
     ends.len() > 1
 }
 
-fn columns(reports: &[Saved], first: &str) -> Markup {
+fn columns(reports: &[Compared], first: &str) -> Markup {
     html! {
         thead { tr {
             th scope="col" { (first) }
-            @for report in reports { th scope="col" { (printable(&report.target)) } }
+            @for report in reports {
+                @let name = printable(&report.saved.target);
+                th scope="col" {
+                    @match &report.page {
+                        Some(page) => a href=(page) { (name) },
+                        None => (name),
+                    }
+                }
+            }
         } }
     }
 }
 
-fn summary(reports: &[Saved]) -> Markup {
+fn summary(reports: &[Compared]) -> Markup {
     let counts = [
         "pass",
         "warn",
@@ -84,7 +115,7 @@ fn summary(reports: &[Saved]) -> Markup {
                     tbody { @for verdict in counts {
                         tr {
                             th scope="row" { (badge(verdict)) }
-                            @for report in reports { td.number { (report.count(verdict)) } }
+                            @for report in reports { td.number { (report.saved.count(verdict)) } }
                         }
                     } }
                 }
@@ -94,10 +125,10 @@ fn summary(reports: &[Saved]) -> Markup {
 }
 
 /// The requirements that do not stand alike.
-fn requirements(reports: &[Saved]) -> Markup {
+fn requirements(reports: &[Compared]) -> Markup {
     let mut all: BTreeMap<&str, (String, Vec<&str>)> = BTreeMap::new();
     for (at, report) in reports.iter().enumerate() {
-        for one in &report.requirements {
+        for one in &report.saved.requirements {
             let clause = || format!("{} ({}, {})", one.text, one.source, one.level);
             let (_, row) = all
                 .entry(&one.id)
@@ -114,7 +145,7 @@ fn requirements(reports: &[Saved]) -> Markup {
                     (columns(reports, "requirement"))
                     tbody { @for (id, (clause, row)) in &all {
                         tr {
-                            th scope="row" title=(clause) { (id) }
+                            th scope="row" { (id) p.source { (clause) } }
                             @for standing in row { td { (standing) } }
                         }
                     } }
@@ -124,12 +155,7 @@ fn requirements(reports: &[Saved]) -> Markup {
     }
 }
 
-fn section(
-    reports: &[Saved],
-    id: &str,
-    title: &str,
-    cases: &[(&&str, &Vec<Option<&Case>>)],
-) -> Markup {
+fn section(reports: &[Compared], id: &str, title: &str, cases: &[(&&str, &Row<'_>)]) -> Markup {
     let mut areas: BTreeMap<&str, Vec<_>> = BTreeMap::new();
     for (case, row) in cases {
         let area = case.split('/').next().unwrap_or_default();
@@ -147,7 +173,9 @@ fn section(
                             tbody { @for (case, row) in cases {
                                 tr {
                                     th scope="row" { code { (case) } }
-                                    @for cell in row.iter() { td { (cell_of(*cell)) } }
+                                    @for (report, case) in reports.iter().zip(row.iter()) {
+                                        td { (cell_of(report, *case)) }
+                                    }
                                 }
                             } }
                         }
@@ -158,11 +186,17 @@ fn section(
     }
 }
 
-fn cell_of(case: Option<&Case>) -> Markup {
+fn cell_of(report: &Compared, case: Option<&Case>) -> Markup {
     html! {
         @match case {
             None => span.source { "not run" },
-            Some(case) => span title=(printable(&case.why)) { (badge(&case.verdict)) " " span.source { (case.ended()) } },
+            Some(case) => {
+                @let end = html! { (badge(&case.verdict)) " " span.source { (case.ended()) } };
+                @match report.link(&case.id) {
+                    Some(link) => a href=(link) title=(printable(&case.why)) { (end) },
+                    None => span title=(printable(&case.why)) { (end) },
+                }
+            },
         }
     }
 }

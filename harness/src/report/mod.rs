@@ -21,10 +21,11 @@ mod progress;
 mod repetition;
 mod requirements;
 mod saved;
+mod schema;
 mod terminal;
 
 pub use areas::COLUMNS as TABLE_HEADS;
-pub use compare::to_comparison;
+pub use compare::{Compared, to_comparison};
 pub use events::to_event_line;
 pub use gather::{Blamed, Repeating, Report, Tally};
 pub use github::to_annotations;
@@ -35,6 +36,7 @@ pub use markdown::to_markdown;
 pub use progress::Progress;
 pub use requirements::Standing;
 pub use saved::{Case as SavedCase, Saved, Unreadable};
+pub use schema::{schema_of, schema_of_events, schema_of_report};
 pub use terminal::{View, render};
 
 #[cfg(test)]

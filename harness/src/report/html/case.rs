@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use maud::{Markup, html};
 
 use super::chart::{chart, milliseconds};
-use super::{VERDICTS, badge};
+use super::{STRENGTHS, VERDICTS, badge};
 use crate::console::words::counted;
 use crate::report::json::bundle_path;
 use crate::report::saved::{AllowedEnd, Case, Finding, Saved, Timings};
@@ -24,11 +24,12 @@ pub(super) fn section(saved: &Saved) -> Markup {
     let all = |value: fn(&Case) -> Option<&str>| -> BTreeSet<&str> {
         saved.cases.iter().filter_map(value).collect()
     };
+    let strengths = all(Case::strength);
     html! {
         section #cases {
             h2 { "Cases" }
             p.source {
-                "To run a case again: " code { "s2spec run ID --seed " (saved.seed) } ". "
+                "To run a case again: " code { (printable(&saved.rerun.command("ID"))) } ". "
                 "Transcripts that are not here are in report.json."
             }
             form.filters role="search" aria-label="Filter the cases" {
@@ -39,7 +40,7 @@ pub(super) fn section(saved: &Saved) -> Markup {
                 (choice("area", "Area", all(|case| Some(case.area())).into_iter()))
                 (choice("partner", "Partner", all(|case| Some(&case.partner.name)).into_iter()))
                 (choice("method", "Method", all(Case::method).into_iter()))
-                (choice("strength", "Clause", all(Case::strength).into_iter()))
+                (choice_of("strength", "Clause", STRENGTHS.into_iter().filter(|(word, _)| strengths.contains(word))))
                 button type="reset" { "Clear" }
                 output #shown aria-live="polite" { (counted(saved.cases.len(), "case")) }
             }
@@ -87,12 +88,21 @@ fn with_transcript(saved: &Saved) -> BTreeSet<&str> {
 }
 
 fn choice<'a>(id: &str, words: &str, values: impl Iterator<Item = &'a str>) -> Markup {
+    choice_of(id, words, values.map(|value| (value, value)))
+}
+
+/// A choice of values with their words.
+fn choice_of<'a>(
+    id: &str,
+    words: &str,
+    values: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Markup {
     html! {
         label {
             (words) " "
             select id=(id) {
                 option value="" { "all" }
-                @for value in values { option value=(value) { (value) } }
+                @for (value, text) in values { option value=(value) { (text) } }
             }
         }
     }

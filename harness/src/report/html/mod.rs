@@ -31,6 +31,16 @@ const VERDICTS: [(&str, &str); 11] = [
     ("not-run", "o"),
 ];
 
+/// What stands behind a clause, in words.
+const STRENGTHS: [(&str, &str); 3] = [
+    ("demanded", "Demanded by a standard"),
+    ("recommended", "Recommended by one"),
+    ("unwritten", "Derived, for security or practice"),
+];
+
+/// How many cases a list leads to.
+const LINKED: usize = 100;
+
 /// The mark of a pass that is a rightful refusal.
 const REFUSED: &str = "–";
 
@@ -95,8 +105,16 @@ fn cell(case: &Case, what: &str) -> Markup {
     let label = format!("{what}: {} {}", case.verdict, case.ended());
     html! {
         a class=(format!("v-{}", case.verdict)) href=(format!("#case={}", case.id)) aria-label=(label) {
-            @if case.verdict == "pass" && case.method().is_none() { (REFUSED) } @else { (mark(&case.verdict)) }
+            (verdict_mark(case))
         }
+    }
+}
+
+/// The mark of a case in a cell of a table.
+pub(super) fn verdict_mark(case: &Case) -> &'static str {
+    match case.verdict.as_str() {
+        "pass" if case.method().is_none() => REFUSED,
+        verdict => mark(verdict),
     }
 }
 
@@ -203,7 +221,10 @@ fn cause(cause: &Cause) -> Markup {
 /// Links to cases.
 fn links(ids: &[String]) -> Markup {
     html! {
-        ul.links { @for id in ids { li { a href=(format!("#case={id}")) { (id) } } } }
+        ul.links {
+            @for id in ids.iter().take(LINKED) { li { a href=(format!("#case={id}")) { (id) } } }
+            @if ids.len() > LINKED { li { "and " (ids.len() - LINKED) " more, in report.json" } }
+        }
     }
 }
 
@@ -215,11 +236,6 @@ fn requirements(saved: &Saved) -> Markup {
         ("open", "open"),
         ("not-tested", "not tested"),
     ];
-    let strengths = [
-        ("demanded", "Demanded by a standard"),
-        ("recommended", "Recommended by one"),
-        ("unwritten", "Derived, for security or practice"),
-    ];
     html! {
         section #requirements {
             h2 { "Requirements" }
@@ -230,7 +246,7 @@ fn requirements(saved: &Saved) -> Markup {
                         @for (_, words) in standings { th scope="col" { (words) } }
                     } }
                     tbody {
-                        @for (strength, words) in strengths {
+                        @for (strength, words) in STRENGTHS {
                             tr {
                                 th scope="row" { (words) }
                                 @for (standing, _) in standings {
