@@ -2,12 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::str::FromStr as _;
 
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use super::saved::{Case, Saved};
-use crate::transcript::printable;
+use super::saved::{AllowedEnd, Case, Saved, Transcript};
+use crate::case::Direction;
+use crate::console::failure::wrapped;
+use crate::console::{describe_direction, describe_policy};
+use crate::policy::PolicyNumber;
+use crate::transcript::{printable, shorten};
+
+/// The width of its texts, in columns.
+const WIDTH: usize = 100;
 
 /// What JUnit knows of a verdict.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -116,7 +124,8 @@ fn test_case(writer: &mut Writer<Vec<u8>>, saved: &Saved, case: &Case) -> io::Re
             }
             Kind::Failure | Kind::Error => {
                 let attributes = [("type", case.verdict.as_str()), ("message", why.as_str())];
-                let text = description(saved, case);
+                // As in a terminal: each field begins a line.
+                let text = format!("\n{}", description(saved, case));
                 inner
                     .with_attributes(attributes)
                     .write_text_content(BytesText::new(&text))?;
@@ -151,22 +160,77 @@ fn seconds(microseconds: u64) -> String {
     )
 }
 
-/// What is wrong, each with its clause, and the negotiation.
+/// The fields of the terminal's block of a case, with all findings and the whole transcript.
 fn description(saved: &Saved, case: &Case) -> String {
-    let mut lines = vec![case.why.clone()];
+    let mut out = String::new();
+    let mut field = |name: &str, text: &str| {
+        if !text.is_empty() {
+            out.push_str(&wrapped(name, &printable(text), WIDTH));
+        }
+    };
+    if let Some(row) = PolicyNumber::new(case.row) {
+        let policy = row.policy();
+        let words = describe_policy(&policy);
+        field("set to", &format!("{} {policy}: {words}", row.label()));
+    }
+    let partner = &case.partner;
+    field("partner", &format!("{}: {}", partner.name, partner.title));
+    if let Ok(direction) = Direction::from_str(&case.direction) {
+        field("direction", describe_direction(direction));
+    }
+    if let Some(allowed) = &case.allowed {
+        let ends: Vec<String> = allowed.allowed.iter().map(AllowedEnd::words).collect();
+        field("allowed", &ends.join("; or "));
+        field("rule", &format!("{} ({})", allowed.rule, allowed.clause));
+    }
+    field("observed", &case.ended());
+    if let Some(scenario) = &case.scenario {
+        field("scenario", &scenario.title);
+    }
+    if let Some(rule) = &case.rule {
+        field(
+            "rule",
+            &format!(
+                "{} ({}, {}): {}",
+                rule.id, rule.level, rule.clause, rule.says
+            ),
+        );
+    }
+    field("why", &case.why);
     for finding in &case.findings {
         let clause = &finding.clause;
-        lines.push(format!(
-            "{} ({}, {})",
-            finding.text, clause.level, clause.source
+        let id = clause.requirement.as_deref().unwrap_or_default();
+        let source = format!("{} {}, {}", id, clause.level, clause.source);
+        field(
+            &finding.weight,
+            &format!("{} ({})", finding.text, source.trim_start()),
+        );
+    }
+    field("control", case.control.as_deref().unwrap_or_default());
+    field("wire", &case.wire);
+    for transcript in &case.transcript {
+        out.push_str(&events(transcript));
+    }
+    out + &format!("  {:<12}{}\n", "rerun", saved.rerun.command(&case.id))
+}
+
+/// What a partner saw and did, a line each.
+fn events(transcript: &Transcript) -> String {
+    let mut out = format!("  transcript of `{}`\n", printable(&transcript.partner));
+    for (at, step) in transcript.steps.iter().enumerate() {
+        let arrow = match step.by.as_deref() {
+            Some("partner") => "→",
+            Some("target") => "←",
+            _ => "·",
+        };
+        let text = shorten(&printable(&step.text), WIDTH);
+        let (number, layer) = (at + 1, &step.layer);
+        out.push_str(&format!(
+            "    {number:>3} #{} {arrow} {layer} {text}\n",
+            step.connection
         ));
     }
-    if !case.wire.is_empty() {
-        lines.push(format!("wire: {}", case.wire));
-    }
-    lines.push(format!("again: {}", saved.rerun.command(&case.id)));
-    let lines: Vec<String> = lines.iter().map(|line| printable(line)).collect();
-    lines.join("\n")
+    out
 }
 
 #[cfg(test)]
