@@ -4,7 +4,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use s2spec::load::{Direction, Method, Report, Wanted, relay, run};
+use s2spec::load::{Direction, Report, Wanted, relay, run};
+use s2spec::outcome::Method;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
@@ -24,10 +25,10 @@ fn main() {
         methods: vec![method],
         ..wanted(1, None)
     };
-    let relay_rate = rate(&runtime.block_on(relayed(&most(Method::Dialback))));
+    let relay_rate = rate(&runtime.block_on(relayed(&most(Method::TcpDialback))));
     println!("stanzas a second, one partner, 40 bytes of text each");
     println!("{relay_rate:>12.0}  a relay of bytes");
-    for method in [Method::Dialback, Method::SaslTls] {
+    for method in [Method::TcpDialback, Method::SaslTls] {
         let carried = rate(&runtime.block_on(loaded(&most(method))));
         let share = 100.0 * carried / relay_rate;
         println!("{carried:>12.0}  the proxy, {method}: {share:.0} % of the relay");

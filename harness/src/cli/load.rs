@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use strum::VariantNames as _;
 use tokio::sync::mpsc;
 
 use super::json_file::JsonFile;
@@ -12,8 +11,9 @@ use super::signal::end_wanted;
 use super::target::{Chosen, Tested};
 use super::{Color, logging, output};
 use crate::error::{CliError, Exit};
-use crate::load::{self, Direction, Method, Wanted};
+use crate::load::{self, Direction, Wanted};
 use crate::oracle::Profile;
+use crate::outcome::Method;
 
 /// Partners take descriptors and ports.
 const MOST_PARTNERS: u64 = 10_000;
@@ -49,7 +49,7 @@ pub(super) struct Args {
         long,
         value_name = "LIST",
         value_delimiter = ',',
-        default_value = "sasl-tls,dialback-tls,dialback",
+        default_value = "sasl-tls,tls-dialback,tcp-dialback",
         env = "S2SPEC_METHODS",
         value_parser = method,
         help = format!("How partners authenticate, in turns: {}; a method may come more than once", names())
@@ -199,7 +199,8 @@ fn raise_descriptors() {
 }
 
 fn names() -> String {
-    Method::VARIANTS.join(", ")
+    let names: Vec<String> = Method::ALL.iter().map(ToString::to_string).collect();
+    names.join(", ")
 }
 
 fn method(text: &str) -> Result<Method, String> {
@@ -244,10 +245,10 @@ mod tests {
 
     #[test]
     fn an_unknown_method_is_told_those_that_there_are() {
-        assert_eq!(method(" dialback"), Ok(Method::Dialback));
+        assert_eq!(method(" tcp-dialback"), Ok(Method::TcpDialback));
         let error = method("tls").expect_err("it is none");
         assert!(
-            error.contains("sasl-tls, dialback-tls, dialback"),
+            error.contains("sasl-tls, tls-dialback, tcp-dialback"),
             "{error}"
         );
     }

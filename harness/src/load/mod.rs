@@ -35,7 +35,7 @@ use books::{Books, Phase};
 use inner::Senders;
 use line::Sending;
 use member::Member;
-pub use method::Method;
+use method::{in_turn, only};
 use process::Usage;
 pub use relay::relay;
 pub use report::Report;
@@ -48,6 +48,7 @@ use view::View;
 pub use wanted::{Direction, Wanted};
 
 use crate::listening::Process;
+use crate::outcome::Method;
 use crate::subject::Target;
 
 /// How long a partner waits for each step of a handshake.
@@ -208,7 +209,7 @@ impl<'a> Load<'a> {
             let place = lab.place(domain, lab.partners)?;
             lab.publish(domain, place.address())
                 .map_err(io::Error::other)?;
-            let method = Method::of(&wanted.methods, number);
+            let method = in_turn(&wanted.methods, number);
             let setup = setup(opened, wanted, domain, method, &place);
             let (partner, released) = Partner::start_releasing(setup).await?;
             let sending = self.inward.map(|way| {
@@ -358,7 +359,7 @@ fn setup(
     method: Method,
     place: &Place,
 ) -> PartnerSetup {
-    let persona = Persona::correct("load", "one of many", method.policy().as_offer());
+    let persona = Persona::correct("load", "one of many", only(method).as_offer());
     PartnerSetup {
         secret: format!("{domain} {}", wanted.seed),
         patience: PATIENCE,

@@ -11,7 +11,7 @@ use simulated_partners::pki::Identity;
 
 use super::Wanted;
 use super::inner::Link;
-use super::method::Method;
+use super::method::{in_turn, only};
 use crate::case::{AllowList, Case};
 use crate::cause::with_causes;
 use crate::lab::Lab;
@@ -197,7 +197,7 @@ fn configuration(
         dns = lab.dns.address(),
     );
     for (number, domain) in partners.iter().enumerate() {
-        let policy = Method::of(&wanted.methods, number).policy();
+        let policy = only(in_turn(&wanted.methods, number));
         write!(
             text,
             "[[partner]]\ndomain = \"{domain}\"\ntls = \"{}\"\nsasl = \"{}\"\ndialback = {}\n",

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::method::Method;
 use crate::console::words::counted;
+use crate::outcome::Method;
 
 /// In which directions stanzas go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

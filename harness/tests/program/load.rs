@@ -192,7 +192,7 @@ fn wrong_options_are_told_what_is_right() {
         (&["--partners", "0"], "1..=10000"),
         (
             &["--methods", "sasl"],
-            "expected sasl-tls, dialback-tls, dialback",
+            "expected sasl-tls, tls-dialback, tcp-dialback",
         ),
         (&["--duration", "forever"], "such as 90s, 5m or 1h"),
         (&["--churn", "-1"], "expected connections a second"),
