@@ -6,7 +6,7 @@ use std::path::Path;
 use owo_colors::OwoColorize as _;
 use serde::Serialize;
 use simulated_partners::nearest::{did_you_mean, nearest};
-use simulated_partners::persona::{Certificate, Deviations, Offer, Tls};
+use simulated_partners::persona::{Certificate, Deviations, Offer, Persona, Tls};
 
 use super::judging::Judging;
 use super::output;
@@ -14,6 +14,7 @@ use crate::case::Direction;
 use crate::console::{describe_offer, describe_policy, field};
 use crate::error::{CliError, Exit};
 use crate::expectation::{End, Expectation};
+use crate::kind::{Kind, files_of};
 use crate::oracle::{Profile, Situation, expectation, rule};
 use crate::policy::{Policy, PolicyNumber};
 use crate::suite::Files;
@@ -23,7 +24,7 @@ use crate::suite::target_file;
 /// Arguments of `predict`.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
-    /// One side: a policy (row07, or required/optional/on), a persona, or a target file
+    /// One side: a policy (row07, or required/optional/on), a persona or its file, or a target file
     #[arg(value_name = "SIDE")]
     a: String,
 
@@ -53,6 +54,18 @@ struct Side {
     is_policy: bool,
 }
 
+impl From<Persona> for Side {
+    fn from(persona: Persona) -> Self {
+        Self {
+            name: persona.name,
+            policy: Policy::from(&persona.offer),
+            offer: persona.offer,
+            facts: persona.facts,
+            is_policy: false,
+        }
+    }
+}
+
 /// What happens when one of them dials.
 #[derive(Debug, Serialize)]
 struct Prediction {
@@ -64,7 +77,11 @@ struct Prediction {
     or: Vec<End>,
     rule: &'static str,
     clause: &'static str,
-    because: &'static str,
+    /// What the rule says.
+    says: &'static str,
+    /// Why it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    because: Option<&'static str>,
     /// Changes that let it through.
     would_help: Vec<String>,
 }
@@ -92,18 +109,22 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     })
 }
 
+fn is_persona_file(path: &Path) -> bool {
+    let is_toml = path.extension().is_some_and(|end| end == "toml");
+    // What is wrong with a file is said where it is read.
+    is_toml && files_of(Kind::Persona, &[path.to_owned()]).is_ok_and(|found| !found.is_empty())
+}
+
 /// A side by what names it.
 fn side(text: &str, args: &Args) -> Result<Side, CliError> {
     let suite = args.files.read()?;
     let personas = suite.catalogue.personas();
+    let path = Path::new(text);
+    if is_persona_file(path) {
+        return Ok(Side::from(Persona::load(path)?));
+    }
     if let Some(persona) = personas.iter().find(|one| one.name == text) {
-        return Ok(Side {
-            name: persona.name.clone(),
-            policy: Policy::from(&persona.offer),
-            offer: persona.offer.clone(),
-            facts: persona.facts.clone(),
-            is_policy: false,
-        });
+        return Ok(Side::from(persona.clone()));
     }
     let row = if text.ends_with(".toml") {
         let file = target_file(Path::new(text), true)?;
@@ -157,12 +178,12 @@ fn predict(target: &Side, partner: &Side, direction: Direction, profile: Profile
         Direction::Outbound => (target, partner),
         Direction::Inbound => (partner, target),
     };
-    let would_help = match end {
-        End::Established(_) => Vec::new(),
-        End::Refused(_) => {
+    let (because, would_help) = match end {
+        End::Established(_) => (None, Vec::new()),
+        End::Refused(reason) => {
             let mut all = other_policies(target, partner, direction, profile);
             all.extend(other_offers(target, partner, direction, profile));
-            all
+            (Some(reason.says()), all)
         }
     };
     Prediction {
@@ -172,7 +193,8 @@ fn predict(target: &Side, partner: &Side, direction: Direction, profile: Profile
         or: ends.collect(),
         rule: expectation.rule,
         clause: expectation.clause,
-        because: rule(expectation.rule).map_or("", |rule| rule.says),
+        says: rule(expectation.rule).map_or("", |rule| rule.says),
+        because,
         would_help,
     }
 }
@@ -280,12 +302,15 @@ fn text(target: &Side, partner: &Side, both: &[Prediction], width: usize) -> Str
     }
     for one in both {
         let _ = writeln!(out, "\n{} dials {}: {}", one.dials, one.to, one.end.bold());
-        out.push_str(&field("because", one.because, width));
-        out.push_str(&field(
-            "clause",
-            &format!("{} ({})", one.clause, one.rule),
-            width,
-        ));
+        if let Some(because) = one.because {
+            let roles = format!(
+                "{because} (target: {}, partner: {})",
+                target.name, partner.name
+            );
+            out.push_str(&field("because", &roles, width));
+        }
+        let rule = format!("{}: {} ({})", one.rule, one.says, one.clause);
+        out.push_str(&field("rule", &rule, width));
         if !one.or.is_empty() {
             let ends: Vec<String> = one.or.iter().map(ToString::to_string).collect();
             out.push_str(&field("or", &ends.join(", "), width));
