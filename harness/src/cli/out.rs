@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 
+use super::keep::CAPTURE;
 use super::{new_files, output};
 use crate::error::CliError;
 use crate::report::{self, Saved};
@@ -67,6 +68,24 @@ impl Out {
     /// Where it is.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Removes the bundles that belong to the report of an earlier run.
+    ///
+    /// # Errors
+    /// When one cannot be removed.
+    pub(super) fn remove_bundles(&self) -> Result<(), CliError> {
+        let bundles = self.folder.join("bundles");
+        if !self.folder.join("report.json").is_file() || !bundles.is_dir() {
+            return Ok(());
+        }
+        let is_ours = |path: &PathBuf| {
+            let end = path.extension().and_then(|end| end.to_str());
+            path.is_file() && matches!(end, Some("json" | CAPTURE))
+        };
+        let entries = fs::read_dir(&bundles).map_err(|e| failed(&bundles, e))?;
+        let mut old = entries.flatten().map(|entry| entry.path()).filter(is_ours);
+        old.try_for_each(|path| fs::remove_file(&path).map_err(|e| failed(&path, e)))
     }
 
     /// Writes the report in all forms.

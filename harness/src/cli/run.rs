@@ -94,6 +94,7 @@ fn run(
     let json = options.json.as_deref().map(JsonFile::open).transpose()?;
     let events = options.events.as_deref().map(EventFile::open).transpose()?;
     let out = options.out.open()?;
+    out.as_ref().map_or(Ok(()), out::Out::remove_bundles)?;
     let folder = out.as_ref().map(out::Out::folder);
     let keeps = options.keeping.keeps(folder);
     let kept = options.circumstances(&suite.catalogue)?;
