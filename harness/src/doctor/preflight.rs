@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use simulated_partners::persona::{self, Persona};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::error::DoctorError;
 use super::finding::{Blame, Check, Checked, Diagnosis, Finding, Severity};
@@ -98,7 +98,11 @@ async fn diagnose(
                 ..subject
             };
             let answering = running.inner.answering(&partners[..1]);
-            let mut diagnosis = examine(&subject, lab, preflight.depth, preflight.patience).await;
+            let patience = preflight.patience;
+            let mut diagnosis = match preflight.depth {
+                Depth::Quick => twice(&subject, lab, patience).await,
+                Depth::Full => examine(&subject, lab, Depth::Full, patience).await,
+            };
             drop(answering);
             drop(running);
             if let Err(error) = stop().await {
@@ -233,6 +237,9 @@ pub(super) fn case_of(name: &str, row: PolicyNumber, partner: Arc<Persona>) -> C
     }
 }
 
+/// How much longer a second look takes than the first one.
+const MORE: u32 = 3;
+
 /// A target that is examined after each start, before any case: a run does not begin if a
 /// finding makes it meaningless.
 pub struct WithPreflight {
@@ -257,6 +264,17 @@ impl WithPreflight {
             patience,
         }
     }
+}
+
+/// Examines a target, and once more with more patience where silence would end a run before it begins: on a busy
+/// machine, a server that has just been started may be late.
+async fn twice(subject: &Subject, lab: &Lab, patience: Duration) -> Diagnosis {
+    let began = Instant::now();
+    let diagnosis = examine(subject, lab, Depth::Quick, patience).await;
+    if diagnosis.blocking().is_none() || began.elapsed() < patience {
+        return diagnosis;
+    }
+    examine(subject, lab, Depth::Quick, MORE * patience).await
 }
 
 /// Why a run does not begin, in one line.
@@ -310,7 +328,7 @@ impl Target for WithPreflight {
             let partners = partner_domains(target, first.row)
                 .map_err(|error| StartError::Environment(error.to_string()))?;
             let subject = subject(target, &running, lab, first.row, self.profile, &partners);
-            let diagnosis = examine(&subject, lab, Depth::Quick, self.patience).await;
+            let diagnosis = twice(&subject, lab, self.patience).await;
             match diagnosis.blocking() {
                 None => Ok((running, stop)),
                 Some((check, finding)) => {
