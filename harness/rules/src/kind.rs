@@ -153,6 +153,11 @@ fn recognised(source: Source) -> Result<(Kind, Source), FileError> {
     if let Some(kind) = Kind::of(&source) {
         return Ok((kind, source));
     }
+    if source.text().trim_start().starts_with('{') {
+        let wrong = Diagnostic::new(0..0, "this is JSON, not TOML")
+            .help("`s2spec replay` reads a bundle, `s2spec report` the report of a run");
+        return Err(source.wrong(vec![wrong]));
+    }
     Document::parse(&source)?;
     let wrong = Diagnostic::new(0..0, "nothing says what kind of file this is").help(
         "a scenario has `direction` and `[[expect]]`, a persona `[offer]`, a list of requirements \
