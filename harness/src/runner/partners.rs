@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -83,6 +83,12 @@ pub(super) fn setup(bench: Bench<'_>, domain: &str, persona: &Arc<Persona>) -> P
     }
 }
 
+/// The address that a partner dials from, if not from any.
+fn source_of(role: &Role, target: SocketAddr) -> Option<IpAddr> {
+    let has_more = target.is_ipv4() && target.ip().is_loopback();
+    (role.own_address && has_more).then(|| own_loopback().into())
+}
+
 impl CaseRun<'_> {
     /// Holds an address for every partner of the script, so that DNS can name them from the start.
     pub(super) fn take_places(&mut self) -> Result<(), CaseError> {
@@ -161,6 +167,7 @@ impl CaseRun<'_> {
         };
         Ok(PartnerSetup {
             target,
+            source: source_of(role, target),
             other_domains: others.map(str::to_owned).collect(),
             target_domain,
             identity,

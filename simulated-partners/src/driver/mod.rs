@@ -24,14 +24,14 @@ mod tests;
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
@@ -93,6 +93,7 @@ impl Entry {
 struct Shared {
     config: Arc<PartnerConfig>,
     target: Mutex<SocketAddr>,
+    source: Option<IpAddr>,
     direct_tls: Option<SocketAddr>,
     /// What it asks for in handshakes, if that is not the domain that it addresses.
     server_name: Option<ServerName<'static>>,
@@ -246,6 +247,7 @@ impl Partner {
                 seed: setup.seed,
             }),
             target: Mutex::new(setup.target),
+            source: setup.source,
             direct_tls: setup.direct_tls,
             roots: setup.roots,
             server_tls,
@@ -414,7 +416,7 @@ impl Shared {
         tokio::select! {
             biased;
             _ = stop.wait_for(|stopped| *stopped) => Err(io::ErrorKind::Interrupted.into()),
-            connected = timeout(self.config.patience, TcpStream::connect(target)) => {
+            connected = timeout(self.config.patience, dial(target, self.source)) => {
                 connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             }
         }
@@ -422,5 +424,17 @@ impl Shared {
 
     fn verify(self: &Arc<Self>, question: Question, asker: connection::Asker) {
         self.dial(Purpose::Verify(question), Some(asker), None);
+    }
+}
+
+/// Connects, from an address if it can be had.
+async fn dial(target: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+    let Some(source) = source else {
+        return TcpStream::connect(target).await;
+    };
+    let socket = TcpSocket::new_v4()?;
+    match socket.bind((source, 0).into()) {
+        Ok(()) => socket.connect(target).await,
+        Err(_) => TcpStream::connect(target).await,
     }
 }

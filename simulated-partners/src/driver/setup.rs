@@ -1,7 +1,7 @@
 //! How a partner is set up.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub struct PartnerSetup {
     pub other_domains: Vec<String>,
     /// The address to dial.
     pub target: SocketAddr,
+    /// The address to dial from, where the system has it; otherwise it chooses one.
+    pub source: Option<IpAddr>,
     /// The address to dial for direct TLS, if that is another.
     pub direct_tls: Option<SocketAddr>,
     /// The secret of its dialback keys.
@@ -81,6 +83,7 @@ impl PartnerSetup {
             target_domain: target_domain.to_owned(),
             other_domains: Vec::new(),
             target,
+            source: None,
             direct_tls: None,
             secret: format!("secret of {domain}"),
             patience: PATIENCE,

@@ -122,6 +122,8 @@ pub struct Role {
     pub target: String,
     /// Whether it dials the second member of the target's pool.
     pub other_member: bool,
+    /// Whether it dials from an address of its own.
+    pub own_address: bool,
     /// When it dials.
     pub dials: Begins,
     /// When it takes connections. Until then a SYN gets no answer.
@@ -290,6 +292,7 @@ impl Role {
             any_domain: false,
             target: TARGET.to_owned(),
             other_member: false,
+            own_address: false,
             dials: Begins::Plain(dials),
             accepts: Begins::Plain(true),
             times: 1,

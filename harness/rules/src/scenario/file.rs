@@ -196,6 +196,10 @@ pub struct PartnerSpec {
     pub times: u16,
     /// Whether DNS points to it for its domain; by default it does if the domain is its own.
     pub serves: Option<bool>,
+    /// Whether it dials from an address that nobody else has, where the target is on IPv4 loopback and the system
+    /// has more than 127.0.0.1: for limits by address.
+    #[serde(default)]
+    pub own_address: bool,
     /// Whether it listens on the default port 5269, on its own address.
     #[serde(default)]
     pub default_port: bool,

@@ -267,6 +267,7 @@ fn role(name: &str, part: &PartnerSpec, file: &File, variant: &Variant) -> Role 
         any_domain: part.domain.is_none() && !is_main,
         target: part.target.clone().unwrap_or_else(|| TARGET.to_owned()),
         other_member: part.other_member,
+        own_address: part.own_address,
         dials,
         accepts: part.accepts.clone(),
         times: part.times,
