@@ -15,7 +15,7 @@ use super::receiving::pair;
 use super::sending::Sending;
 use super::verification::{Question, Verdict, verify};
 
-const NS: &str = "urn:xmpp:bidi";
+pub(super) const NS: &str = "urn:xmpp:bidi";
 pub(super) const NS_FEATURE: &str = "urn:xmpp:features:bidi";
 
 impl Outgoing<'_> {

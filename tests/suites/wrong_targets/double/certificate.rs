@@ -107,8 +107,21 @@ impl Server {
             let fits = |name: &Name| is_pattern_of(name.text(), domain);
             self.has(Defect::NamesArePatterns) && details.names.iter().any(fits)
         };
-        let named =
-            covers || parent() || ending() || cut() || alike() || self.has(Defect::IgnoresNames);
+        let partly = || {
+            let fits = |name: &Name| {
+                name.text()
+                    .split_once('*')
+                    .is_some_and(|(start, end)| domain.starts_with(start) && domain.ends_with(end))
+            };
+            self.has(Defect::WildcardInALabel) && details.names.iter().any(fits)
+        };
+        let named = partly()
+            || covers
+            || parent()
+            || ending()
+            || cut()
+            || alike()
+            || self.has(Defect::IgnoresNames);
         let nobody = Usage::Only {
             server: false,
             client: false,

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use simulated_partners::stanza::domain_of;
 use simulated_partners::wire::{
-    Element, Frame, Kind, NS_DIALBACK, NS_SERVER, NS_STANZAS, NS_STREAM, Unit,
+    Element, Frame, Kind, NS_DIALBACK, NS_SERVER, NS_STANZAS, NS_STREAM, NS_STREAMS, Unit,
 };
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -186,6 +186,9 @@ impl Incoming {
     /// Ends the stream, and takes what is still on its way (RFC 6120 §4.4).
     async fn end_in_order(&mut self) -> io::Result<()> {
         self.link.write("</stream:stream>").await?;
+        if self.has(Defect::ClosesWithItsEnd) {
+            return Ok(());
+        }
         let deadline = Instant::now() + self.server.patience;
         while let Ok(Ok(frame)) = tokio::time::timeout_at(deadline, self.link.frame()).await {
             match frame.kind {
@@ -241,9 +244,16 @@ impl Incoming {
             self.trust(peer, self.local.clone());
         }
         self.echo = header.clone();
-        self.version = header
-            .attribute("version")
-            .is_some_and(|version| version.starts_with("1."));
+        self.version = header.attribute("version").is_some_and(|version| {
+            let major = version
+                .split('.')
+                .next()
+                .and_then(|major| major.parse().ok());
+            match self.has(Defect::ComparesVersionsAsText) {
+                true => version == "1.0",
+                false => major == Some(1_u32),
+            }
+        });
         let to = attribute("to").map(|to| self.server.read_name(&to));
         let known = to.as_deref().is_some_and(|to| self.server.is_ours(to));
         if let Some(to) = to.filter(|_| known) {
@@ -257,14 +267,16 @@ impl Incoming {
         if header.attribute("to").is_some() && !known {
             return self.fail("host-unknown").await;
         }
-        if header.namespace != NS_STREAM || !header.declares(None, NS_SERVER) {
+        let is_for_servers = header.declares(None, NS_SERVER) || self.has(Defect::ServesClients);
+        if header.namespace != NS_STREAM || !is_for_servers {
             return self.fail("invalid-namespace").await;
         }
         self.restarts = false;
         if self.server.strict && self.link.is_secured() && !self.is_trusted() {
             return self.fail("policy-violation").await;
         }
-        if self.version || self.has(Defect::FeaturesForOldPartners) {
+        let again = self.link.is_secured() && self.has(Defect::FeaturesOnlyOnce);
+        if (self.version || self.has(Defect::FeaturesForOldPartners)) && !again {
             let features = self.features();
             self.link.send(&features).await?;
         }
@@ -299,7 +311,11 @@ impl Incoming {
             };
             header = header.attr("from", local);
         }
-        if let Some(peer) = &self.peer {
+        if let Some(peer) = self
+            .peer
+            .as_ref()
+            .filter(|_| !self.has(Defect::HeaderWithoutTo))
+        {
             let peer = match self.has(Defect::WritesALabels) {
                 true => &a_labels(peer),
                 false => peer,
@@ -407,9 +423,15 @@ impl Incoming {
             true => "undefined-condition",
             false => condition,
         };
-        let error = match self.has(Defect::TextOfStanzaErrors) {
-            true => stream_error(condition).child(Element::new(NS_STANZAS, "text").text("why")),
-            false => stream_error(condition),
+        let said = match self.server.defect {
+            Some(Defect::TextOfStanzaErrors) => Some((NS_STANZAS, "why")),
+            Some(Defect::TellsItsInternals) => Some((NS_STREAMS, "panicked at incoming.rs:401")),
+            _ => None,
+        };
+        let error = stream_error(condition);
+        let error = match said {
+            Some((namespace, text)) => error.child(Element::new(namespace, "text").text(text)),
+            None => error,
         };
         self.link.send(&error).await?;
         if self.has(Defect::StaysAfterErrors) {

@@ -250,6 +250,7 @@ fn server(
     let identity = Some(identity(lab, defect)?);
     let versions: &[TlsVersion] = match defect {
         Some(Defect::OnlyTls12) => &[TlsVersion::V12],
+        Some(Defect::OnlyTls13) => &[TlsVersion::V13],
         _ => &[TlsVersion::V12, TlsVersion::V13],
     };
     let shown = identity

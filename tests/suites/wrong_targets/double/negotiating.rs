@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use s2spec::policy::Level;
 use simulated_partners::negotiate::sasl::{self, Claim};
-use simulated_partners::wire::{Element, NS_DIALBACK_FEATURE, NS_SASL, NS_TLS, Unit};
+use simulated_partners::wire::{Element, NS_DIALBACK_FEATURE, NS_SASL, NS_SERVER, NS_TLS, Unit};
 
 use super::both_ways::NS_FEATURE;
 use super::defect::Defect;
@@ -93,7 +93,11 @@ impl Incoming {
         if self.link.has_unread() && !reads_on {
             return self.fail("policy-violation").await;
         }
-        self.link.send(&Unit::Proceed.element()).await?;
+        let proceed = match self.has(Defect::ProceedsInAnotherNamespace) {
+            true => Element::new(NS_SERVER, "proceed"),
+            false => Unit::Proceed.element(),
+        };
+        self.link.send(&proceed).await?;
         let config = Arc::clone(&self.server.accepts);
         if self.has(Defect::KeepsAliveInNegotiations) {
             self.link.write(" ").await?;
@@ -179,6 +183,9 @@ impl Incoming {
     /// EXTERNAL has succeeded.
     async fn succeed(&mut self) -> io::Result<Next> {
         let peer = self.peer.clone();
+        if self.has(Defect::EndsBeforeTheRestart) {
+            self.link.write("</stream:stream>").await?;
+        }
         self.link.send(&Unit::Success.element()).await?;
         self.external = true;
         if self.has(Defect::ForgetsBidirectionality) {

@@ -12,7 +12,7 @@ use simulated_partners::wire::{
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::both_ways::{NS_FEATURE, is_early};
+use super::both_ways::{self, NS_FEATURE, is_early};
 use super::defect::Defect;
 use super::dns::Place;
 use super::link::Link;
@@ -38,6 +38,8 @@ pub(super) type Failed = &'static str;
 const REDIRECTED: Failed = "redirect";
 /// How long it takes to follow one.
 const PACE: Duration = Duration::from_millis(20);
+/// How many are followed.
+const PATIENCE: u32 = 100;
 
 pub(super) const TIMEOUT: Failed = "remote-server-timeout";
 
@@ -56,6 +58,7 @@ pub(super) async fn open(
     };
     let mut in_clear = false;
     let mut kept = kept;
+    let mut followed = 0;
     loop {
         let (place, tcp) = dial(server, to).await?;
         if !server.has(Defect::OneNegotiationAtATime) {
@@ -78,6 +81,10 @@ pub(super) async fn open(
         if failed.condition == REDIRECTED || redirect(server, to).is_some() {
             // A partner that leads to itself would otherwise see more connections than it can note.
             sleep_until(Instant::now() + PACE).await;
+            followed += 1;
+            if followed > PATIENCE {
+                return Err(failed);
+            }
         } else if !in_clear {
             return Err(failed);
         }
@@ -256,6 +263,9 @@ impl Outgoing<'_> {
         }
         let again = self.has(Defect::StartsTlsInTls);
         let wants = policy.tls != Level::NotSupported && !skips && (!self.direct || again);
+        if self.has(Defect::AsksForBothWaysInClear) {
+            self.link.send(&Element::new(both_ways::NS, "bidi")).await?;
+        }
         if wants && offered && !self.has(Defect::LeavesTlsUnused) {
             if self.secure().await? {
                 self.accepts_certificate().await?;
@@ -294,7 +304,11 @@ impl Outgoing<'_> {
     }
 
     pub(super) fn opening(&self) -> String {
-        let mut header = Element::prefixed("stream", NS_STREAM, "stream").declare(None, NS_SERVER);
+        let content = match self.has(Defect::OwnHeaderOfClients) {
+            true => "jabber:client",
+            false => NS_SERVER,
+        };
+        let mut header = Element::prefixed("stream", NS_STREAM, "stream").declare(None, content);
         if !self.has(Defect::HeaderWithoutDialback) {
             header = header.declare(Some("db"), NS_DIALBACK);
         }
@@ -303,7 +317,11 @@ impl Outgoing<'_> {
             header = header.attr("from", self.from);
         }
         if !self.has(Defect::OwnHeaderWithoutTo) && !bare {
-            header = header.attr("to", self.to);
+            let to = match self.has(Defect::AddressesTheHost) {
+                true => &self.host,
+                false => self.to,
+            };
+            header = header.attr("to", to);
         }
         if self.has(Defect::OwnHeaderWithId) {
             header = header.attr("id", "1");

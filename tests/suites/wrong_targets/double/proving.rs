@@ -31,6 +31,9 @@ impl Outgoing<'_> {
         if self.has(Defect::KeepsAliveInNegotiations) {
             self.link.write(" ").await?;
         }
+        if self.has(Defect::SpeaksBeforeTheHandshake) {
+            self.link.send(&Unit::Presence.element()).await?;
+        }
         let answer = match self.has(Defect::ReadsProceedLiterally) {
             true => self.literal(&Unit::Proceed.element()).await?,
             false => self.element().await?,
