@@ -203,6 +203,7 @@ pub enum TlsVersion {
 
 /// Deviations as facts that an oracle understands. Anything not named follows the standards.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Deviations {
     /// Its behaviour as a listening server, before any negotiation.
@@ -219,6 +220,7 @@ pub struct Deviations {
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum StreamFact {
     /// Answers with header and features.
@@ -240,6 +242,7 @@ pub enum StreamFact {
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum StarttlsFact {
     /// `<proceed/>` and a correct handshake.
@@ -257,6 +260,7 @@ pub enum StarttlsFact {
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ExternalFact {
     /// `<success/>` for a good certificate.
@@ -272,6 +276,7 @@ pub enum ExternalFact {
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum AuthorityFact {
     /// Correctly.

@@ -8,6 +8,7 @@ use crate::outcome::Method;
 
 /// The allowed ends of a situation.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Expectation {
     /// The rule that decided, such as `out.6.good.external`.
     pub rule: &'static str,
@@ -49,6 +50,7 @@ impl Expectation {
 
 /// One allowed end.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Allowed {
     pub end: End,
     /// Why it is only tolerated, in which case the verdict is `warn`.
@@ -94,6 +96,7 @@ impl fmt::Display for Allowed {
 
 /// An end as the oracle sees it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum End {
     /// A stanza gets through, authenticated by this method.
@@ -124,6 +127,7 @@ impl fmt::Display for End {
     Display,
     VariantArray,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Reason {

@@ -11,10 +11,12 @@ pub use sign::{Sign, Step};
 
 /// A problem found in a case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Finding {
     /// What it violates.
     pub against: Against,
     /// Its effect on the verdict.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub weight: Weight,
     /// How directly it shows a defect.
     pub sign: Sign,
@@ -63,12 +65,17 @@ impl Finding {
 
 /// What a finding violates.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Against {
     /// The ends that the oracle's rule allows.
     Outcome,
     /// A rule that applies whatever the end.
-    Fault(#[serde(serialize_with = "displayed")] Fault),
+    Fault(
+        #[serde(serialize_with = "displayed")]
+        #[cfg_attr(feature = "schema", schemars(with = "String"))]
+        Fault,
+    ),
     /// These requirements, by their ids.
     Requirements(Vec<String>),
     /// What a scenario wants that names no requirement.

@@ -220,6 +220,7 @@ pub struct Record {
 
 /// How a verdict was changed.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BaselineMatch {
     /// The verdict without a baseline.
     pub was: Verdict,
@@ -229,6 +230,7 @@ pub struct BaselineMatch {
 
 /// The result of repeating a case.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Repeated {
     /// How often it was run.
     pub runs: u32,
@@ -245,6 +247,7 @@ pub struct Repeated {
 
 /// The first event in which two canonical transcripts differ.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Divergence {
     /// The two rounds compared, counted from 1.
     pub rounds: [u32; 2],

@@ -18,6 +18,7 @@ use strum::{Display, IntoStaticStr, VariantArray};
     IntoStaticStr,
     VariantArray,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Verdict {

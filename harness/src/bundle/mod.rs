@@ -16,6 +16,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use simulated_partners::persona::Offer;
 
@@ -33,7 +34,7 @@ pub use read::Unreadable;
 pub const VERSION: u32 = 1;
 
 /// A case with all that belongs to it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Bundle {
     /// The version of the format.
     pub bundle: u32,
@@ -70,7 +71,7 @@ pub struct Bundle {
 }
 
 /// A program and its version.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Tool {
     /// Its name.
     pub name: String,
@@ -79,7 +80,7 @@ pub struct Tool {
 }
 
 /// The server under test.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Target {
     /// Name and version.
     pub name: String,
@@ -92,7 +93,7 @@ pub struct Target {
 }
 
 /// Options that the result depends on.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Options {
     /// `--mode`.
     pub mode: Mode,
@@ -103,7 +104,7 @@ pub struct Options {
 }
 
 /// Which case it is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Named {
     /// Its id.
     pub id: String,
@@ -116,7 +117,7 @@ pub struct Named {
 }
 
 /// A file.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Text {
     /// Its path when it was read.
     pub file: String,
@@ -125,7 +126,7 @@ pub struct Text {
 }
 
 /// A partner that was made for the case.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Made {
     /// Its name.
     pub name: String,
@@ -136,7 +137,7 @@ pub struct Made {
 }
 
 /// Certificates and their key as PEM.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Pem {
     /// The certificate, or a chain with the leaf first.
     pub certificate: Option<String>,
@@ -145,7 +146,7 @@ pub struct Pem {
 }
 
 /// What a partner shows.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Shown {
     /// Its domain.
     pub domain: String,
@@ -155,7 +156,7 @@ pub struct Shown {
 }
 
 /// How a case ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct End {
     /// The outcome in words, where it is judged.
     pub outcome: Option<String>,

@@ -38,6 +38,7 @@ mod report;
 mod requirement;
 mod run;
 mod saved_file;
+mod schema;
 mod select;
 mod serve;
 mod sheet;

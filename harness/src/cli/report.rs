@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::keep::CAPTURE;
+use super::schema::{Document, schema};
 use super::{out, output, saved_file};
 use crate::error::{CliError, Exit};
 use crate::report::{Saved, bundle_path};
@@ -13,19 +14,30 @@ use crate::report::{Saved, bundle_path};
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     /// A report in JSON, as `run` leaves it
-    file: PathBuf,
+    #[arg(required_unless_present = "schema")]
+    file: Option<PathBuf>,
 
     #[command(flatten)]
     out: out::Where,
+
+    /// Print the JSON schema of what a run leaves
+    #[arg(long, value_enum, value_name = "DOCUMENT", exclusive = true)]
+    schema: Option<Document>,
 }
 
 /// Reads the report and writes it in all forms, with the bundles that lie beside it.
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
-    let (saved, text) = saved_file::report_text(&args.file)?;
+    if let Some(document) = args.schema {
+        output::print(&schema(document))?;
+    }
+    let Some(file) = &args.file else {
+        return Ok(Exit::Expected);
+    };
+    let (saved, text) = saved_file::report_text(file)?;
     if let Some(out) = args.out.open()? {
-        let missing = bring(&saved, &args.file, out.folder())?;
+        let missing = bring(&saved, file, out.folder())?;
         out.write(&without(&text, &missing)?)?;
-        say_missing(&missing, &args.file.display().to_string());
+        say_missing(&missing, &file.display().to_string());
     }
     Ok(Exit::Expected)
 }

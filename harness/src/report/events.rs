@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::outcome::Outcome;
@@ -11,9 +12,11 @@ use crate::verdict::Verdict;
 /// The version of the format. It increases when a field changes its meaning or is removed.
 const SCHEMA: u32 = 1;
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
-enum Line<'a> {
+#[schemars(title = "Event of s2spec")]
+pub(super) enum Line<'a> {
+    /// The first one.
     Started {
         schema: u32,
         tool: &'static str,
@@ -23,6 +26,7 @@ enum Line<'a> {
         controls: usize,
         seed: u64,
     },
+    /// A case has ended.
     Case {
         id: &'a str,
         verdict: Verdict,
@@ -31,17 +35,17 @@ enum Line<'a> {
         /// In microseconds.
         took_us: u64,
     },
+    /// A round of `--repeat` goes on.
     Repeating {
         round: u32,
         of: Option<u32>,
         done: usize,
     },
-    Breach {
-        text: &'a str,
-    },
-    Trouble {
-        text: &'a str,
-    },
+    /// What the target does wrong whatever the case is.
+    Breach { text: &'a str },
+    /// What went wrong outside of a case.
+    Trouble { text: &'a str },
+    /// The last one.
     Ended {
         elapsed_us: u64,
         rounds: u32,

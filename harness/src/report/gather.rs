@@ -186,7 +186,7 @@ impl Report {
 }
 
 /// The number of cases that blame the target.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Blamed {
     /// With the verdict `fail`.
     pub fail: usize,
@@ -206,7 +206,7 @@ pub struct Repeating {
 }
 
 /// The number of cases with each verdict.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Tally {
     /// `pass`, both kinds.
     pub pass: usize,

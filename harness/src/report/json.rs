@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use simulated_partners::persona::{Deviations, Offer};
 
@@ -27,8 +28,11 @@ pub const SCHEMA: u32 = 4;
 /// The longest part of an id in the name of a file, in bytes.
 const LONGEST_NAME: usize = 200;
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// The result of a run.
+#[derive(JsonSchema, Serialize)]
+#[schemars(title = "Report of s2spec")]
+pub(super) struct Document<'a> {
+    /// The version of the format.
     schema: u32,
     tool: Tool,
     target: &'a str,
@@ -59,13 +63,13 @@ struct Document<'a> {
     times: Times<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Times<'a> {
     elapsed_us: u64,
     cases: BTreeMap<&'a str, TimingsReport<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct RequirementReport<'a> {
     id: String,
     level: Level,
@@ -78,7 +82,7 @@ struct RequirementReport<'a> {
     why: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct RuleReport {
     id: &'static str,
     level: Level,
@@ -87,7 +91,7 @@ struct RuleReport {
 }
 
 /// What a partner saw and did.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct TranscriptReport<'a> {
     /// The partner's name in the scenario.
     partner: &'a str,
@@ -95,20 +99,20 @@ struct TranscriptReport<'a> {
 }
 
 /// A stanza at the inner side of the target.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct PassageReport {
     /// `target` where it came out, `inner` where it was sent in.
     by: &'static str,
     text: String,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Tool {
     name: &'static str,
     version: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Summary {
     selected: usize,
     controls: usize,
@@ -119,7 +123,7 @@ struct Summary {
     strengths: BTreeMap<Strength, Blamed>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct CaseReport<'a> {
     id: &'a str,
     set: Set,
@@ -168,7 +172,7 @@ fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct FindingReport<'a> {
     #[serde(flatten)]
     finding: &'a Finding,
@@ -176,14 +180,14 @@ struct FindingReport<'a> {
     clause: Clause,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct ScenarioReport<'a> {
     title: &'a str,
     requirements: &'a [String],
     bugs: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Partner<'a> {
     name: &'a str,
     title: &'a str,
@@ -191,7 +195,7 @@ struct Partner<'a> {
     facts: &'a Deviations,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct TimingsReport<'a> {
     connect: Option<u64>,
     tls: Option<u64>,
@@ -210,7 +214,7 @@ struct TimingsReport<'a> {
     dns: Vec<QuestionReport<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct QuestionReport<'a> {
     at: u64,
     text: &'a str,

@@ -11,6 +11,7 @@ use crate::judge::deciding_connection;
 
 /// A canonical transcript, line by line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "program", derive(schemars::JsonSchema))]
 pub struct Course {
     /// The number of the connection that decides the case.
     decides: Option<u16>,

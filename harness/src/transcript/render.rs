@@ -58,6 +58,7 @@ pub fn line(number: usize, event: &Event, detail: Detail) -> String {
 
 /// One event as data, with all of its text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "program", derive(schemars::JsonSchema))]
 pub struct Step {
     /// The number of the connection, in the order in which the partner opened or took them.
     pub connection: u64,

@@ -8,6 +8,7 @@ use crate::outcome::{Outcome, Phase};
 
 /// How directly a finding shows a defect, the most direct first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Display)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Sign {
@@ -26,6 +27,7 @@ pub enum Sign {
 /// A part of a negotiation, in the order in which a server reaches them. What goes wrong in one can
 /// spoil those that follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Display)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Step {

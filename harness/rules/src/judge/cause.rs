@@ -22,6 +22,7 @@ use crate::verdict::Verdict;
 
 /// A defect of the target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cause {
     /// What it violates.
     pub clause: Clause,
@@ -37,6 +38,7 @@ pub struct Cause {
 
 /// Cases that seem to fail because of a cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Consequence {
     /// The evidence.
     pub because: Because,
@@ -46,6 +48,7 @@ pub struct Consequence {
 
 /// Why a case counts as a consequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Display)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Because {
     /// Its control shows the cause, or is a consequence of it.

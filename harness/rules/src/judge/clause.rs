@@ -16,6 +16,7 @@ pub const WANTED: &str = "what the scenario wants";
 
 /// What a finding violates, in the words of a report.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Clause {
     /// The requirement, unless a rule of the matrix decides.
     pub requirement: Option<String>,
@@ -42,6 +43,7 @@ pub struct Clause {
     IntoStaticStr,
     VariantArray,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Strength {
