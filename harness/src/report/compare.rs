@@ -45,7 +45,7 @@ pub fn to_comparison(reports: &[Compared]) -> String {
     let body = html! {
         header {
             h1 { "s2spec: " (reports.len()) " targets side by side" }
-            p.facts { (counted(different.len(), "case")) " with different ends, " (alike.len()) " alike." }
+            p.facts { (counted(different.len(), "case")) " with different ends where they ran, " (alike.len()) " alike." }
             nav aria-label="Sections" {
                 a href="#summary" { "Summary" }
                 a href="#requirements" { "Requirements" }
@@ -67,21 +67,18 @@ pub fn to_comparison(reports: &[Compared]) -> String {
 
 /// Whether the same case ended differently where it was run.
 fn differ(row: &[Option<&Case>]) -> bool {
-    let ends: BTreeSet<(&str, String)> = row
-        .iter()
-        .map(|case| {
-            case.map_or(("", String::new()), |case| {
-                (case.verdict.as_str(), case.ended())
-            })
-        })
+    let ran = |case: &&&Case| !matches!(case.verdict.as_str(), "unsupported" | "not-run");
+    let ran = row.iter().flatten().filter(ran);
+    let ends: BTreeSet<(&str, String)> = ran
+        .map(|case| (case.verdict.as_str(), case.ended()))
         .collect();
     ends.len() > 1
 }
 
-fn columns(reports: &[Compared], first: &str) -> Markup {
+fn columns(reports: &[Compared], first: &[&str]) -> Markup {
     html! {
         thead { tr {
-            th scope="col" { (first) }
+            @for name in first { th scope="col" { (name) } }
             @for report in reports {
                 @let name = printable(&report.saved.target);
                 th scope="col" {
@@ -111,7 +108,7 @@ fn summary(reports: &[Compared]) -> Markup {
             h2 { "Summary" }
             div.wide tabindex="0" role="region" aria-label="Summary" {
                 table {
-                    (columns(reports, "verdict"))
+                    (columns(reports, &["verdict"]))
                     tbody { @for verdict in counts {
                         tr {
                             th scope="row" { (badge(verdict)) }
@@ -142,10 +139,11 @@ fn requirements(reports: &[Compared]) -> Markup {
             h2 { "Requirements that stand differently (" (all.len()) ")" }
             div.wide tabindex="0" role="region" aria-label="Requirements" {
                 table {
-                    (columns(reports, "requirement"))
+                    (columns(reports, &["requirement", "text"]))
                     tbody { @for (id, (clause, row)) in &all {
                         tr {
-                            th scope="row" { (id) p.source { (clause) } }
+                            th scope="row" { (id) }
+                            td.source { (clause) }
                             @for standing in row { td { (standing) } }
                         }
                     } }
@@ -169,7 +167,7 @@ fn section(reports: &[Compared], id: &str, title: &str, cases: &[(&&str, &Row<'_
                     summary { (area) " (" (cases.len()) ")" }
                     div.wide tabindex="0" role="region" aria-label=(area) {
                         table {
-                            (columns(reports, "case"))
+                            (columns(reports, &["case"]))
                             tbody { @for (case, row) in cases {
                                 tr {
                                     th scope="row" { code { (case) } }
