@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::saved::{Case, Saved};
+use crate::oracle;
 use crate::transcript::printable;
 
 /// More conditions at once explain nothing to a reader.
@@ -61,10 +62,6 @@ impl Set {
 
     fn len(&self) -> usize {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.iter().all(|word| *word == 0)
     }
 
     fn members(&self) -> impl Iterator<Item = usize> {
@@ -157,16 +154,19 @@ fn explanation(conditions: Vec<String>, cases: &[&Case], covered: &Set) -> Expla
     }
 }
 
-/// Each value of each axis that a case to be explained has, with the cases that have it. The names of partners come
-/// last: what they are says more.
+/// Each value of each axis that a case to be explained has, with the cases that have it. Rules and the names of
+/// partners come last: what they are about says more.
 fn conditions(cases: &[&Case], bad: &Set) -> Vec<(String, Set)> {
     let mut of_value: BTreeMap<(bool, String), Vec<usize>> = BTreeMap::new();
     for (at, case) in cases.iter().enumerate() {
         for value in values(case) {
             of_value.entry((false, value)).or_default().push(at);
         }
+        let rule = case.allowed.as_ref().map(|one| rule_text(&one.rule));
         let name = format!("partner {}", case.partner.name);
-        of_value.entry((true, name)).or_default().push(at);
+        for value in rule.into_iter().chain([name]) {
+            of_value.entry((true, value)).or_default().push(at);
+        }
     }
     let sets = of_value
         .into_iter()
@@ -219,6 +219,14 @@ fn best(conditions: &[(String, Set)], open: &Set, good: &Set) -> Option<(Vec<usi
     found.map(|(_, chosen, all)| (chosen, all))
 }
 
+/// A rule with what it says.
+fn rule_text(id: &str) -> String {
+    match oracle::rule(id) {
+        Some(rule) => format!("rule {id} (“{}”)", rule.says.trim_end_matches('.')),
+        None => format!("rule {id}"),
+    }
+}
+
 /// A case in the words of the matrix's axes.
 fn values(case: &Case) -> Vec<String> {
     let policy = &case.policy;
@@ -234,6 +242,9 @@ fn values(case: &Case) -> Vec<String> {
             _ => "target dials".to_owned(),
         },
     ];
+    if let Some(end) = case.allowed.as_ref().and_then(|one| one.allowed.first()) {
+        values.push(format!("expected {}", end.words()));
+    }
     let certificate = case.partner.offer.get("certificate");
     if certificate.is_some_and(|kind| kind != "good") {
         values.push("partner's certificate not good".to_owned());
