@@ -17,7 +17,7 @@ use super::actions::Due;
 use super::backend::Backend;
 use super::error::CaseError;
 use super::job::Bench;
-use super::lateness::Wait;
+
 use super::observed::Observed;
 use super::partners::{Started, next_event, ready};
 use super::passing::{Passing, rest};
@@ -58,6 +58,8 @@ pub(super) struct CaseRun<'a> {
     pub(super) began: Instant,
     /// When something happened last.
     pub(super) last: Instant,
+    /// The segments that partners had sent then.
+    pub(super) segments: u64,
     /// Open connections.
     pub(super) open: usize,
     /// Whether a connection has ended, or was not taken, since the target was last looked for.
@@ -119,6 +121,7 @@ impl<'a> CaseRun<'a> {
             counts: BTreeMap::new(),
             began: Instant::now(),
             last: Instant::now(),
+            segments: 0,
             open: 0,
             cut_off: false,
             changed: 0,
@@ -262,6 +265,9 @@ impl<'a> CaseRun<'a> {
                     continue;
                 }
                 () = sleep_until(self.last + self.bench.stretch * AFTERMATH), if looked < AFTERMATH => {
+                    if self.still_writes(&mut looked) {
+                        continue;
+                    }
                     looked = AFTERMATH;
                     if self.is_bearable() {
                         return Ok(());
@@ -273,6 +279,9 @@ impl<'a> CaseRun<'a> {
                     return Ok(());
                 }
                 () = sleep_until(self.last + self.bench.stretch * BRIEF), if looked < BRIEF => {
+                    if self.still_writes(&mut looked) {
+                        continue;
+                    }
                     looked = BRIEF;
                     if !self.is_hopeless() {
                         continue;
@@ -281,6 +290,9 @@ impl<'a> CaseRun<'a> {
                     return Ok(());
                 }
                 () = sleep_until(quiet), if looked < QUIET => {
+                    if self.still_writes(&mut looked) {
+                        continue;
+                    }
                     looked = QUIET;
                     if !self.has_missed() {
                         continue;
@@ -312,25 +324,6 @@ impl<'a> CaseRun<'a> {
         let before = self.observed.count;
         self.drain(AT_ONCE)?;
         Ok(self.observed.count > before)
-    }
-
-    /// Notes that a deadline of ours has ended something.
-    pub(super) fn ran_out(&mut self) {
-        self.timed_out(self.last);
-    }
-
-    /// Notes that a deadline has ended something, whose time began at this moment.
-    fn timed_out(&mut self, since: Instant) {
-        let length = self.last.elapsed();
-        self.waited(Wait { since, length });
-    }
-
-    /// Notes that a deadline has ended a wait, and how the target fared meanwhile.
-    pub(super) fn waited(&mut self, wait: Wait) {
-        let instance = self.bench.instance;
-        self.observed.was_busy |= instance.is_busy(wait);
-        self.observed.was_slow |= instance.is_slow(wait.since);
-        self.observed.ran_out(wait);
     }
 
     /// Notes how it stands when there is no time left.

@@ -7,9 +7,11 @@ use std::time::Duration;
 use simulated_partners::board::Begins;
 use simulated_partners::reaction::{Reaction, Signal, When};
 use simulated_partners::wire::Unit;
+use tokio::time::Instant;
 
 use super::actions::Due;
 use super::case_run::{CaseRun, End};
+use super::lateness::Wait;
 use crate::case::{Direction, Expect, Sees};
 use crate::evidence::Arrival;
 use crate::finding::Finding;
@@ -25,6 +27,37 @@ const OF_THE_TARGET: [&str; 5] = ["answered", "delivered", "ended", "looked-up",
 const CHAIN: usize = 4;
 
 impl CaseRun<'_> {
+    /// Notes that a deadline of ours has ended something.
+    pub(super) fn ran_out(&mut self) {
+        self.timed_out(self.last);
+    }
+
+    /// Notes that a deadline has ended something, whose time began at this moment.
+    pub(super) fn timed_out(&mut self, since: Instant) {
+        let length = self.last.elapsed();
+        self.waited(Wait { since, length });
+    }
+
+    /// Notes that a deadline has ended a wait, and how the target fared meanwhile.
+    pub(super) fn waited(&mut self, wait: Wait) {
+        let instance = self.bench.instance;
+        self.observed.was_busy |= instance.is_busy(wait);
+        self.observed.was_slow |= instance.is_slow(wait.since);
+        self.observed.ran_out(wait);
+    }
+
+    /// Whether partners still write what makes no event before it is whole: so nobody is silent.
+    pub(super) fn still_writes(&mut self, looked: &mut Duration) -> bool {
+        let segments = self.partners.iter().map(|one| one.partner.segments()).sum();
+        let more = segments != self.segments;
+        self.segments = segments;
+        if more {
+            self.last = Instant::now();
+            *looked = Duration::ZERO;
+        }
+        more
+    }
+
     /// Why silence says nothing of the target, if that is so: the case ended by our own deadline, and
     /// the target may wait for longer.
     pub(super) fn undecided(&self) -> Option<String> {

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
@@ -363,6 +364,10 @@ impl Connection<'_> {
                 self.outbox.mute();
             }
             Step::Yield => tokio::task::yield_now().await,
+            Step::Segment => {
+                self.shared.segments.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
         }
     }
 

@@ -25,7 +25,7 @@ mod tests;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -111,6 +111,8 @@ struct Shared {
     capture: Option<Capture>,
     numbers: Numbers,
     dials: Dials,
+    /// Segments sent that others follow.
+    segments: AtomicU64,
     _ended: mpsc::Sender<()>,
 }
 
@@ -262,6 +264,7 @@ impl Partner {
             capture,
             numbers: Numbers::default(),
             dials: Dials::default(),
+            segments: AtomicU64::new(0),
             _ended: ended_sender,
         });
         if let Some(listener) = listener {
@@ -286,6 +289,11 @@ impl Partner {
     /// The address where it listens, or would.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How many segments it has sent of texts that it sends in pieces. What is not whole makes no event.
+    pub fn segments(&self) -> u64 {
+        self.shared.segments.load(Ordering::Relaxed)
     }
 
     /// Dials the target at another address from now on.

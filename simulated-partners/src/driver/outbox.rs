@@ -45,8 +45,10 @@ pub(super) enum Step {
     },
     /// Writing ends.
     ShutWrite,
-    /// A segment has been sent, and the peer may look at it.
+    /// Others have their turn.
     Yield,
+    /// A segment has been sent that another one follows.
+    Segment,
 }
 
 /// Pending output.
@@ -207,7 +209,7 @@ impl Outbox {
                 return Poll::Pending;
             }
             match ready!(self.poll_chunk(cx, socket)) {
-                Ok(true) => return Poll::Ready(Some(Step::Yield)),
+                Ok(true) => return Poll::Ready(Some(Step::Segment)),
                 Ok(false) => {}
                 Err(_) => self.mute(),
             }
