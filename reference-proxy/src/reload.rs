@@ -51,6 +51,9 @@ pub struct Reloaded {
     pub changed: Vec<String>,
     /// Settings that take effect after a restart only.
     pub after_restart: Vec<String>,
+    /// Why partners may still see users whose presence is withdrawn from them. Only a gateway knows.
+    #[serde(default)]
+    pub not_withdrawn: Option<String>,
 }
 
 /// Changes the settings in force.
@@ -178,6 +181,7 @@ impl Reloader {
             removed: texts(removed),
             changed: texts(changed),
             after_restart: self.opened.others(&Opened::of(new)),
+            not_withdrawn: None,
         };
         tracing::info!(
             added = reloaded.added.len(),

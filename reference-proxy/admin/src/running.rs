@@ -37,6 +37,17 @@ impl Gateway {
             tell_gateway(file);
         }
     }
+
+    /// The same where presence has to be withdrawn before the proxy learns of the change.
+    pub(crate) fn tell_first(&self) {
+        self.tell();
+        if self.file.is_none() {
+            note(
+                "no gateway was told to take presence back: name its file with --gateway FILE, or with the \
+                 variable S2SPEC_GATEWAY_CONFIG",
+            );
+        }
+    }
 }
 
 fn has_taken(which: &str, config: &Path) {
@@ -66,6 +77,7 @@ pub(crate) fn shown(reloaded: &Reloaded) -> String {
         removed,
         changed,
         after_restart,
+        not_withdrawn,
     } = reloaded;
     let mut text = String::from("The configuration is in force.\n");
     for (how, names) in [
@@ -77,6 +89,10 @@ pub(crate) fn shown(reloaded: &Reloaded) -> String {
         if !names.is_empty() {
             text += &format!("{how}: {}\n", names.join(", "));
         }
+    }
+    if let Some(why) = not_withdrawn {
+        text +=
+            &format!("warning: partners may still see users who are withdrawn from them: {why}\n");
     }
     text
 }

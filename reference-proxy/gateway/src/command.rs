@@ -187,6 +187,9 @@ fn reload(config: &Path) -> Result<(), Error> {
         other => Error::environment("cannot ask the gateway", other),
     })?;
     print("The configuration is in force.")?;
+    if let Some(why) = &reloaded.not_withdrawn {
+        print(&format!("Presence may not be withdrawn: {why}"))?;
+    }
     match reloaded.after_restart.as_slice() {
         [] => Ok(()),
         settings => print(&format!("Only after a restart: {}", settings.join(", "))),

@@ -1,10 +1,17 @@
-//! The door of the hub: where users sign in.
+//! The door of the hub: where users sign in, and where it is asked how far it is.
 
+use std::time::Duration;
+
+use reference_proxy::Clock;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::address::Bare;
 use crate::event::{Event, SessionId, SignIn, SignInError};
 use crate::session::Session;
+use crate::withdrawal::Withdrawal;
+
+/// How long withdrawals are waited for: a partner may have to be connected to first.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where users sign in.
 #[derive(Clone, Debug)]
@@ -40,4 +47,27 @@ impl Door {
             stanzas,
         })
     }
+}
+
+/// Waits until the withdrawals of the last reload are with the partners, at most for a while. Returns why
+/// that is not certain.
+pub(crate) async fn withdrawn(hub: mpsc::Sender<Event>, clock: Clock) -> Option<String> {
+    let mut withdrawal = so_far(&hub).await?;
+    let why = match clock.timeout(PATIENCE, withdrawal.through()).await {
+        Ok(Ok(())) => match so_far(&hub).await?.returned {
+            false => return None,
+            true => "what was sent came back as an error".to_owned(),
+        },
+        Ok(Err(why)) => why.to_owned(),
+        Err(_) => format!("the proxy has not got all through within {PATIENCE:?}"),
+    };
+    tracing::warn!(why, "presence may not be withdrawn");
+    Some(why)
+}
+
+/// None where the gateway stops.
+async fn so_far(hub: &mpsc::Sender<Event>) -> Option<Withdrawal> {
+    let (asks, answer) = oneshot::channel();
+    hub.send(Event::Withdrawing(asks)).await.ok()?;
+    answer.await.ok()
 }

@@ -1,11 +1,12 @@
 //! What happens to the hub, which owns the state.
 
 use reference_proxy::wire::{ReadError, Stanza};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::address::Bare;
 use crate::directory::Directory;
 use crate::refusal::Refusal;
+use crate::withdrawal::Withdrawal;
 
 /// One connection to a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +19,16 @@ pub(crate) struct LinkId {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SessionId(pub(crate) u64);
+
+/// What the hub has of a link.
+#[derive(Debug)]
+pub(crate) struct Way {
+    pub(crate) queue: mpsc::Sender<Stanza>,
+    /// How many stanzas have been put into the queue.
+    pub(crate) given: u64,
+    /// How many of these the proxy has dealt with.
+    pub(crate) through: watch::Receiver<u64>,
+}
 
 /// A user's wish to sign in.
 #[derive(Debug)]
@@ -50,13 +61,15 @@ pub(crate) enum Event {
     FromSession(SessionId, Stanza),
     /// A stanza that could not be taken, without its content, and its fault.
     Skipped(LinkId, Stanza, ReadError),
-    /// A link is ready; stanzas for it go into the queue.
-    LinkUp(LinkId, mpsc::Sender<Stanza>),
+    /// A link is ready; stanzas for it go into its queue.
+    LinkUp(LinkId, Way),
     /// A link is over. These stanzas it did not send.
     LinkDown(LinkId, Vec<Stanza>),
     /// These stanzas were sent, and the proxy may have got them or not.
     Unacknowledged(Vec<Stanza>),
     Reload(Box<Directory>),
     Saved,
+    /// How far the withdrawals of the last reload are.
+    Withdrawing(oneshot::Sender<Withdrawal>),
     SignIn(SignIn),
 }

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use crate::address::Bare;
 use crate::config::{Config, ConfigError};
 use crate::directory::Directory;
-use crate::door::Door;
+use crate::door::{self, Door};
 use crate::event::{Event, SignInError};
 use crate::hub::Hub;
 use crate::link::{self, LinkContext};
@@ -61,6 +61,7 @@ pub struct Gateway {
     links: watch::Receiver<usize>,
     tls: watch::Sender<Arc<ClientConfig>>,
     config: Config,
+    clock: Clock,
     supervisor: Supervisor,
     patience: Duration,
 }
@@ -131,7 +132,7 @@ impl Gateway {
             let limits = limits.clone();
             tasks.spawn_in(
                 stage,
-                local::listen(listener, door.clone(), limits, clock, tasks.clone()),
+                local::listen(listener, door.clone(), limits, clock.clone(), tasks.clone()),
             );
         }
         let users = config.directory.users.len();
@@ -142,6 +143,7 @@ impl Gateway {
             tls,
             patience: limits.stop_timeout,
             config,
+            clock,
             supervisor,
         })
     }
@@ -195,6 +197,12 @@ impl Gateway {
             "configuration reloaded"
         );
         Ok(reloaded)
+    }
+
+    /// Waits until the presence that the last reload takes back is withdrawn from the partners, for ten seconds
+    /// at most. Returns why that is not certain.
+    pub fn withdrawn(&self) -> impl Future<Output = Option<String>> + Send + use<> {
+        door::withdrawn(self.door.hub.clone(), self.clock.clone())
     }
 
     /// Signs everybody out, tells the partners, saves the state, and closes the links. Takes at most the

@@ -3,19 +3,22 @@
 //! It never waits for a link or a session: their queues are bounded, and what does not fit comes back
 //! to its sender as an error.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::future::pending;
 
 use reference_proxy::Clock;
 use reference_proxy::wire::{Kind, Stanza, StanzaError, Stop, bounce};
+use tokio::sync::mpsc::error::{SendError, TrySendError};
 use tokio::sync::{mpsc, watch};
 
 use crate::address::{Address, Bare};
-use crate::event::{Event, LinkId, SessionId, SignIn, SignInError};
+use crate::event::{Event, LinkId, SessionId, SignIn, SignInError, Way};
 use crate::refusal::Refusal;
 use crate::roster::Roster;
 use crate::state::{Action, Source, State, answer_user};
+use crate::withdrawal::Withdrawal;
 
-/// The most stanzas that wait for the first link. They tell partners of changed subscriptions.
+/// The most stanzas that wait for a link, or for room in the first one. They tell partners of changed subscriptions.
 const OWED: usize = 10_000;
 
 /// What senders are told where there is no link.
@@ -26,14 +29,16 @@ const UNACKNOWLEDGED: &str = "the link to the proxy broke, and it may have arriv
 pub(crate) struct Hub {
     state: State,
     clock: Clock,
-    links: BTreeMap<LinkId, mpsc::Sender<Stanza>>,
+    links: BTreeMap<LinkId, Way>,
     /// How many links there are, for whoever watches.
     count: watch::Sender<usize>,
     sessions: BTreeMap<SessionId, Signed>,
     most_sessions: usize,
     last_session: u64,
-    /// What partners are still to be told, once there is a link.
-    owed: Vec<Stanza>,
+    /// What partners are still to be told, once a link takes it.
+    owed: VecDeque<Stanza>,
+    /// What the last reload takes back from partners.
+    withdrawal: Withdrawal,
     /// Takes the contact lists to the file, one at a time.
     save: mpsc::Sender<Roster>,
     saving: bool,
@@ -74,7 +79,8 @@ impl Hub {
             sessions: BTreeMap::new(),
             most_sessions,
             last_session: 0,
-            owed: Vec::new(),
+            owed: VecDeque::new(),
+            withdrawal: Withdrawal::default(),
             save,
             saving: false,
             unsaved: false,
@@ -101,6 +107,7 @@ impl Hub {
                 self.act(actions, Cause::Own);
                 continue;
             }
+            let room = self.room();
             let waiting = async {
                 tokio::select! {
                     // A session's last stanzas go before its end.
@@ -108,6 +115,7 @@ impl Hub {
                     () = stop.asked() => None,
                     event = events.recv() => event.map(Turn::Event),
                     Some(id) = signed_out.recv() => Some(Turn::SignOut(id)),
+                    () = room => Some(Turn::Room),
                 }
             };
             let turn = match due {
@@ -121,6 +129,7 @@ impl Hub {
                 None => break,
                 Some(Turn::Event(event)) => self.take(event),
                 Some(Turn::SignOut(id)) => self.sign_out(id),
+                Some(Turn::Room) => self.pay(),
             }
         }
         // What has been taken over is still decided. The rest stays with links and sessions, which see
@@ -133,6 +142,7 @@ impl Hub {
         for id in ids {
             self.sign_out(id);
         }
+        self.pay_all().await;
         if self.state.take_changed() || self.unsaved {
             // Waits for the one before. The saver ends when the last sender is dropped.
             let _ = self.save.send(self.state.roster().clone()).await;
@@ -142,6 +152,7 @@ impl Hub {
     fn take(&mut self, event: Event) {
         match event {
             Event::FromLink(link, stanza) => {
+                self.withdrawal.look_at(&stanza);
                 let decision = self
                     .state
                     .decide(Source::Partner, &stanza, self.clock.now());
@@ -154,13 +165,11 @@ impl Hub {
                     self.send_out(error, Cause::Link(link));
                 }
             }
-            Event::LinkUp(id, queue) => {
+            Event::LinkUp(id, way) => {
                 let was_alone = self.links.is_empty();
-                self.links.insert(id, queue);
+                self.links.insert(id, way);
                 self.count.send_replace(self.links.len());
-                for stanza in std::mem::take(&mut self.owed) {
-                    self.send_out(stanza, Cause::Own);
-                }
+                self.pay();
                 if was_alone {
                     // Presence has not reached anybody meanwhile, in either direction.
                     let actions = self.state.announce(self.clock.now());
@@ -170,9 +179,11 @@ impl Hub {
             Event::LinkDown(id, left) => {
                 self.links.remove(&id);
                 self.count.send_replace(self.links.len());
+                let newer = std::mem::take(&mut self.owed);
                 for stanza in left {
                     self.send_out(stanza, Cause::Left);
                 }
+                self.owed.extend(newer);
             }
             Event::Unacknowledged(stanzas) => {
                 for stanza in stanzas {
@@ -186,8 +197,24 @@ impl Hub {
             }
             Event::Reload(directory) => {
                 let actions = self.state.reload(*directory);
+                let sent = actions.iter().filter_map(|action| match action {
+                    Action::ToPartner(stanza) => Some(stanza),
+                    Action::ToUser { .. } => None,
+                });
+                let withdrawal = Withdrawal::of(sent);
                 self.act(actions, Cause::Own);
                 self.dismiss();
+                let ways = self.links.values();
+                // The first one gets what is owed, too.
+                let owed = std::iter::once(self.owed.len() as u64).chain(std::iter::repeat(0));
+                let marks = ways
+                    .zip(owed)
+                    .map(|(way, owed)| (way.through.clone(), way.given + owed));
+                self.withdrawal = withdrawal.by(marks.collect());
+            }
+            // Who has asked may be gone.
+            Event::Withdrawing(asks) => {
+                let _ = asks.send(self.withdrawal.clone());
             }
             Event::Saved => self.saving = false,
             Event::SignIn(wish) => self.sign_in(wish),
@@ -219,34 +246,22 @@ impl Hub {
 
     /// Sends a stanza out: an answer on the link of the question, anything else on the first link.
     fn send_out(&mut self, stanza: Stanza, cause: Cause<'_>) {
-        let own = match cause {
-            Cause::Link(id) => self.links.get_key_value(&id),
-            Cause::Session(..) | Cause::Left | Cause::Own => None,
-        };
-        let mut stanza = stanza;
-        let others = self
-            .links
-            .iter()
-            .filter(|(id, _)| own.is_none_or(|(own, _)| *id != own));
-        let mut is_full = false;
-        for (_, queue) in own.into_iter().chain(others) {
-            match queue.try_send(stanza) {
-                Ok(()) => return,
-                Err(mpsc::error::TrySendError::Full(back)) => {
-                    // Another link would overtake what waits in this one.
-                    (stanza, is_full) = (back, true);
-                    break;
-                }
-                Err(mpsc::error::TrySendError::Closed(back)) => stanza = back,
-            }
+        // What it would overtake may say the contrary.
+        let waits = stanza.kind == Kind::Presence && !self.owed.is_empty();
+        if waits && !self.links.is_empty() && self.owed.len() < OWED {
+            self.owed.push_back(stanza);
+            return;
         }
+        let Some((stanza, is_full)) = self.put(stanza, cause) else {
+            return;
+        };
         match cause {
             // It is repeated as soon as there is a link.
             Cause::Session(_, sent) if is_broadcast(sent) && !is_full => {}
             Cause::Session(id, sent) => self.return_to(id, sent, is_full),
             Cause::Left if stanza.kind == Kind::Message => self.bounce(&stanza, NO_PROXY),
-            Cause::Own | Cause::Left if !is_full && self.owed.len() < OWED => {
-                self.owed.push(stanza);
+            Cause::Own | Cause::Left if self.owed.len() < OWED => {
+                self.owed.push_back(stanza);
             }
             Cause::Own | Cause::Left | Cause::Link(_) => {
                 tracing::warn!(
@@ -254,6 +269,66 @@ impl Hub {
                     is_full,
                     "a stanza is dropped: no link takes it"
                 );
+            }
+        }
+    }
+
+    /// Puts a stanza into the queue of a link. Gives it back if none takes it, and whether that is for want of room.
+    fn put(&mut self, mut stanza: Stanza, cause: Cause<'_>) -> Option<(Stanza, bool)> {
+        let own = match cause {
+            Cause::Link(id) => Some(id),
+            Cause::Session(..) | Cause::Left | Cause::Own => None,
+        };
+        for own_turn in [true, false] {
+            for (id, way) in &mut self.links {
+                if (Some(*id) == own) != own_turn {
+                    continue;
+                }
+                match way.queue.try_send(stanza) {
+                    Ok(()) => {
+                        way.given += 1;
+                        return None;
+                    }
+                    // Another link would overtake what waits in this one.
+                    Err(TrySendError::Full(back)) => return Some((back, true)),
+                    Err(TrySendError::Closed(back)) => stanza = back,
+                }
+            }
+        }
+        Some((stanza, false))
+    }
+
+    /// Returns when the first link has room for what is owed.
+    fn room(&self) -> impl Future<Output = ()> + use<> {
+        let first = self.links.values().next().filter(|_| !self.owed.is_empty());
+        let queue = first.map(|way| way.queue.clone());
+        async move {
+            match queue {
+                Some(queue) if queue.reserve().await.is_ok() => {}
+                // Its end is an event.
+                _ => pending().await,
+            }
+        }
+    }
+
+    /// Sends what is owed, as far as there is room.
+    fn pay(&mut self) {
+        while let Some(stanza) = self.owed.pop_front() {
+            if let Some((stanza, _)) = self.put(stanza, Cause::Own) {
+                self.owed.push_front(stanza);
+                return;
+            }
+        }
+    }
+
+    /// Sends all that is owed. Waits for room.
+    async fn pay_all(&mut self) {
+        'owed: for mut stanza in std::mem::take(&mut self.owed) {
+            for way in self.links.values() {
+                match way.queue.send(stanza).await {
+                    Ok(()) => continue 'owed,
+                    Err(SendError(back)) => stanza = back,
+                }
             }
         }
     }
@@ -380,6 +455,7 @@ impl Hub {
 enum Turn {
     Event(Event),
     SignOut(SessionId),
+    Room,
 }
 
 /// Whether it is presence for all who see the user.

@@ -25,6 +25,7 @@ mod link;
 mod local;
 mod serve;
 mod talk;
+mod withdrawal;
 
 #[cfg(test)]
 mod fixture;

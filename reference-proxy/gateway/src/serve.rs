@@ -36,10 +36,12 @@ pub(crate) async fn until_stopped(path: &Path) -> Result<(), Failure> {
             _ = terminated.recv() => break,
             _ = interrupted.recv() => break,
             // What came of it is in the log.
-            _ = hung_up.recv() => drop(reload(&mut gateway, path).await),
+            _ = hung_up.recv() => if reload(&mut gateway, path).await.is_ok() {
+                tokio::spawn(gateway.withdrawn());
+            },
             Some(command) = commands.recv() => {
-                // A command that has gone meanwhile does not need to know.
-                let _ = command.send(reload(&mut gateway, path).await);
+                let reloaded = reload(&mut gateway, path).await;
+                tokio::spawn(answer(command, reloaded, gateway.withdrawn()));
             }
         }
     }
@@ -50,6 +52,19 @@ pub(crate) async fn until_stopped(path: &Path) -> Result<(), Failure> {
     }
     gateway.stop().await;
     Ok(())
+}
+
+/// Tells a command what has come of its reload, once partners know of it.
+async fn answer(
+    command: control::Reload,
+    mut reloaded: Result<Reloaded, String>,
+    withdrawn: impl Future<Output = Option<String>>,
+) {
+    if let Ok(reloaded) = &mut reloaded {
+        reloaded.not_withdrawn = withdrawn.await;
+    }
+    // A command that has gone meanwhile does not need to know.
+    let _ = command.send(reloaded);
 }
 
 /// Why a gateway does not run.

@@ -298,6 +298,12 @@ impl Managed {
         state.unacknowledged.len() < stanzas && state.bytes < bytes
     }
 
+    /// How many stanzas wait for their acknowledgement.
+    pub fn waiting(&self) -> usize {
+        let state = self.state();
+        state.again.len() + state.unacknowledged.len()
+    }
+
     /// When the peer has to have answered.
     pub fn answer_due(&self, patience: Duration) -> Option<Instant> {
         Some(self.state().asked? + patience)

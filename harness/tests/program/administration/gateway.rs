@@ -257,7 +257,8 @@ fn a_running_gateway_takes_changes_of_partners_in_at_once() {
     let own = "[[partner]]\ndomain = \"fabrikam.com\"\ntype = \"federated\"\n";
     let text = file().replace(own, "");
     let text = format!("control = \"control\"\npartners = \"proxy.toml\"\n{text}");
-    fs::write(path.join("gateway.toml"), text).expect("written");
+    let contact = "[[user.contact]]\naddress = \"eve@litware.com\"\nsubscription = \"both\"\n";
+    fs::write(path.join("gateway.toml"), text + contact).expect("written");
     fs::write(path.join("proxy.toml"), super::CONFIG).expect("written");
     let mut gateway = Running::start(path);
     gateway.logs("gateway started");
@@ -278,6 +279,9 @@ fn a_running_gateway_takes_changes_of_partners_in_at_once() {
     ] {
         let told = proxy(path, &[&partner[..], change].concat());
         assert!(told.contains(said), "{told}");
+        let warned = told.contains("partners may still see users");
+        let why = "no proxy is connected";
+        assert_eq!((warned, told.contains(why)), (change[0] == "remove", warned), "{told}");
     }
     gateway.signal(Signal::TERM);
     gateway.logs("gateway stopped");

@@ -90,7 +90,7 @@ pub(super) fn remove(config: &Path, gateway: &Gateway, remove: &Remove) -> Resul
     print(&text)?;
     if !remove.what_if {
         // While the proxy still lets it, the gateway takes presence back.
-        gateway.tell();
+        gateway.tell_first();
         running::tell(config);
     }
     Ok(Exit::Good)

@@ -40,7 +40,12 @@ fn link(hub: &mut Hub, place: usize, room: usize) -> (LinkId, mpsc::Receiver<Sta
         place,
         connection: 1,
     };
-    hub.take(Event::LinkUp(id, queue));
+    let way = Way {
+        queue,
+        given: 0,
+        through: watch::channel(0).1,
+    };
+    hub.take(Event::LinkUp(id, way));
     (id, stanzas)
 }
 
@@ -198,4 +203,47 @@ fn what_cannot_be_taken_is_answered_on_its_link() {
     let text = String::from_utf8(answer.bytes).expect("UTF-8");
     assert!(text.contains("id='big' type='error'"), "{text}");
     assert!(text.contains("<policy-violation "), "{text}");
+}
+
+#[tokio::test]
+async fn withdrawals_wait_for_room_and_their_end_is_known() {
+    let (mut hub, _rosters) = hub();
+    for number in 0..3 {
+        let text = format!(
+            "<presence type='subscribe' from='b{number}@fabrikam.com' to='ana@contoso.com'/>"
+        );
+        let request = stanza(&text).expect("a stanza");
+        hub.state.decide(Source::Partner, &request, hub.clock.now());
+    }
+    let (queue, mut stanzas) = mpsc::channel(1);
+    let (progress, through) = watch::channel(0);
+    let id = LinkId {
+        place: 0,
+        connection: 1,
+    };
+    let way = Way {
+        queue,
+        given: 0,
+        through,
+    };
+    hub.take(Event::LinkUp(id, way));
+    let mut without = hub.state.directory().clone();
+    without.partners.clear();
+    hub.take(Event::Reload(Box::new(without)));
+    let (events, queue) = mpsc::channel(8);
+    let (_signed_out, signing_out) = mpsc::unbounded_channel();
+    let runtime = tokio::runtime::Handle::current();
+    let (supervisor, tasks) = Supervisor::start(&runtime, &Clock::default());
+    tokio::spawn(hub.run(queue, signing_out, tasks.stop()));
+    let mut settled = Box::pin(crate::door::withdrawn(events, Clock::default()));
+    for number in 0..3 {
+        let stanza = tokio::select! {
+            stanza = stanzas.recv() => stanza.expect("a link"),
+            _ = &mut settled => panic!("it is not through"),
+        };
+        assert_eq!(stanza.type_.as_deref(), Some("unsubscribed"));
+        progress.send_replace(number + 1);
+    }
+    assert_eq!(settled.await, None);
+    supervisor.stop(std::time::Duration::from_secs(1)).await;
 }

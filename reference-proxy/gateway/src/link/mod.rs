@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::config::{Limits, ProxySettings};
-use crate::event::{Event, LinkId};
+use crate::event::{Event, LinkId, Way};
 use managing::{Kept, begin, give_up};
 
 /// The pause after a first failure; doubled with each further one.
@@ -256,7 +256,13 @@ async fn carry(
         }
     };
     let (queue, mut stanzas) = mpsc::channel(context.limits.queue_stanzas);
-    if context.hub.send(Event::LinkUp(id, queue)).await.is_err() {
+    let (progress, through) = watch::channel(0);
+    let way = Way {
+        queue,
+        given: 0,
+        through,
+    };
+    if context.hub.send(Event::LinkUp(id, way)).await.is_err() {
         give_up(managed.take().unwrap_or_default(), context).await;
         return STOPPING.to_owned();
     }
@@ -264,7 +270,7 @@ async fn carry(
     let (mut incoming, mut outgoing) = connection.split();
     let mut unwritten = Vec::new();
     let over = tokio::select! {
-        written = write(context, &managed, &mut outgoing, &mut stanzas, &mut unwritten) => match written {
+        written = write(context, &managed, &mut outgoing, &mut stanzas, &mut unwritten, &progress) => match written {
             Ok(()) => Over::Closed(STOPPING.to_owned()),
             Err(lost) => Over::Lost(with_causes(&lost)),
         },
@@ -405,10 +411,15 @@ async fn write(
     outgoing: &mut Outgoing,
     stanzas: &mut mpsc::Receiver<Stanza>,
     batch: &mut Vec<Stanza>,
+    through: &watch::Sender<u64>,
 ) -> Result<(), Lost> {
     let clock = &context.clock;
     let interval = context.limits.keep_alive_interval;
+    let mut written: u64 = 0;
     loop {
+        // What a former connection has left comes first, and so does its acknowledgement.
+        let dealt_with = written.saturating_sub(managed.waiting() as u64);
+        through.send_if_modified(|through| std::mem::replace(through, dealt_with) != dealt_with);
         let has_room = managed.has_room(WINDOW.0, WINDOW.1);
         let next = async {
             tokio::select! {
@@ -428,6 +439,7 @@ async fn write(
             Err(_) if due.is_some_and(|due| due <= clock.now()) => return Err(Lost::Stuck),
             Ok(_) | Err(_) => {}
         }
+        let count = batch.len() as u64;
         let composed = managed.compose(batch, || 0, clock.now(), interval);
         let mut bytes = composed.unwrap_or_default();
         if bytes.is_empty() && blank <= clock.now() {
@@ -437,6 +449,7 @@ async fn write(
             outgoing.send(&bytes).await?;
         }
         batch.clear();
+        written += count;
     }
 }
 

@@ -246,6 +246,52 @@ async fn a_new_configuration_is_followed_while_links_stay() {
     tokio::join!(alpha.stop(), beta.stop());
 }
 
+/// Reloads, and says why presence may not be withdrawn.
+async fn reload(gateway: &mut Gateway, folder: &Path, text: &str) -> Option<String> {
+    let reloaded = gateway.reload(config(folder, text)).await;
+    reloaded.expect("reloaded");
+    gateway.withdrawn().await
+}
+
+#[tokio::test]
+async fn presence_is_withdrawn_before_a_partner_is_cut_off() {
+    let net = Net::new().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = net.settings(A, B, 9);
+    let alpha = net.start(&settings);
+    let (beta, mut bob) = net.station(&net.settings(B, A, 9)).await;
+    let text = file(&net, &[&alpha], "federated");
+    let mut gateway = Gateway::start(config(folder.path(), &text)).expect("started");
+    linked(&gateway, 1).await;
+    let ana = sign_in(&gateway).await;
+    send(&ana, "<presence><show>dnd</show></presence>").await;
+    bob.expect("</presence>").await;
+    let without = text.replace(&format!("domain = '{B}'"), "domain = 'other.example'");
+    let path = folder.path();
+    assert_eq!(reload(&mut gateway, path, &without).await, None);
+    // From here on nothing more would reach him.
+    beta.stop().await;
+    bob.expect("type='unavailable'/>").await;
+    bob.expect("type='unsubscribed'/>").await;
+    assert_eq!(
+        reload(&mut gateway, path, &text).await,
+        None,
+        "nothing is taken back"
+    );
+    assert_eq!(
+        reload(&mut gateway, path, &without).await.as_deref(),
+        Some("what was sent came back as an error")
+    );
+    alpha.stop().await;
+    assert_eq!(reload(&mut gateway, path, &text).await, None);
+    linked(&gateway, 0).await;
+    assert_eq!(
+        reload(&mut gateway, path, &without).await.as_deref(),
+        Some("no proxy is connected")
+    );
+    gateway.stop().await;
+}
+
 #[tokio::test]
 async fn subscriptions_are_refreshed_by_the_clock() {
     let net = Net::new().await;

@@ -1,0 +1,70 @@
+//! Whether what a reload takes back from partners has got through to them.
+
+use std::collections::BTreeSet;
+
+use reference_proxy::wire::{Kind, Stanza};
+use tokio::sync::watch;
+
+use crate::address::{Address, Bare};
+
+/// How far the withdrawals of one reload are.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Withdrawal {
+    /// Whose sight of users is withdrawn.
+    contacts: BTreeSet<Bare>,
+    /// What each link has to have got through.
+    marks: Vec<(watch::Receiver<u64>, u64)>,
+    /// Whether anything came back.
+    pub(crate) returned: bool,
+}
+
+impl Withdrawal {
+    /// What these stanzas take back, without the links yet.
+    pub(crate) fn of<'a>(stanzas: impl Iterator<Item = &'a Stanza>) -> Self {
+        Self {
+            contacts: stanzas.filter_map(withdrawn_from).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Waits for the links to get so much through.
+    pub(crate) fn by(self, marks: Vec<(watch::Receiver<u64>, u64)>) -> Self {
+        Self { marks, ..self }
+    }
+
+    /// Takes down a withdrawal that comes back as an error.
+    pub(crate) fn look_at(&mut self, stanza: &Stanza) {
+        let failed = stanza.kind == Kind::Presence && stanza.type_.as_deref() == Some("error");
+        if failed && !self.contacts.is_empty() && self.is_from_one(stanza) {
+            self.returned = true;
+        }
+    }
+
+    fn is_from_one(&self, stanza: &Stanza) -> bool {
+        let from = stanza.from.as_deref().map(Address::parse);
+        matches!(from, Some(Ok(from)) if self.contacts.contains(&from.bare))
+    }
+
+    /// Waits until all is through.
+    pub(crate) async fn through(&mut self) -> Result<(), &'static str> {
+        if self.contacts.is_empty() {
+            return Ok(());
+        }
+        if self.marks.is_empty() {
+            return Err("no proxy is connected");
+        }
+        for (through, mark) in &mut self.marks {
+            let reached = through.wait_for(|through| through >= mark).await;
+            reached.map_err(|_| "the link to the proxy broke")?;
+        }
+        Ok(())
+    }
+}
+
+/// Who sees less of a user by a stanza.
+fn withdrawn_from(stanza: &Stanza) -> Option<Bare> {
+    let kind = stanza.type_.as_deref()?;
+    let is_one = matches!(kind, "unavailable" | "unsubscribed");
+    let to = Address::parse(stanza.to.as_deref()?).ok()?;
+    is_one.then_some(to.bare)
+}
