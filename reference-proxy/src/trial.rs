@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use strum::Display;
 use tokio::sync::mpsc;
 
+use crate::negotiation::Method;
 use crate::xml::Stanza;
 
 /// The steps on the way of a message, in their order.
@@ -31,6 +32,8 @@ pub enum Step {
     Method,
     /// The partner answers, on a stream of its own.
     Answer,
+    /// It takes the message for the recipient.
+    Recipient,
 }
 
 /// The first step that fails.
@@ -38,6 +41,8 @@ pub enum Step {
 pub(crate) struct Broken {
     pub(crate) step: Step,
     pub(crate) why: String,
+    /// How this side has authenticated, if it came to that.
+    pub(crate) method: Option<Method>,
 }
 
 impl Broken {
@@ -45,6 +50,7 @@ impl Broken {
         Self {
             step,
             why: why.into(),
+            method: None,
         }
     }
 }

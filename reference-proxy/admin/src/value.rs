@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use reference_gateway::address::Bare;
 use reference_proxy::config::{Domain, Draft, PartnerType, ProxyAddress, Support};
 
 use crate::error::Error;
@@ -233,6 +234,15 @@ fn list(text: &str) -> Result<Vec<Domain>, String> {
     parts
         .map(|part| domain(part).map_err(|error| format!("`{part}`: {error}")))
         .collect()
+}
+
+/// The address of a user, which the cmdlets write with `sip:` before it.
+pub(crate) fn user(text: &str) -> Result<Bare, String> {
+    let bare = match text.split_once(':') {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("sip") => rest,
+        _ => text,
+    };
+    Bare::user(bare).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -100,7 +100,10 @@ pub struct Directory {
 
 impl Directory {
     /// Whether the user may talk to anyone of the domain. The contact list is not looked at.
-    pub(crate) fn access(&self, user: &Bare, partner: &Domain) -> Result<PartnerType, Refusal> {
+    ///
+    /// # Errors
+    /// [`Refusal`] says why not.
+    pub fn access(&self, user: &Bare, partner: &Domain) -> Result<PartnerType, Refusal> {
         let known = self.users.get(user).ok_or(Refusal::UnknownUser)?;
         if known.branch_appliance {
             return Err(Refusal::BranchAppliance);

@@ -69,6 +69,8 @@ pub(crate) enum Event {
     Unacknowledged(Vec<Stanza>),
     Reload(Box<Directory>),
     Saved,
+    /// Whether a user may talk to a contact.
+    MayTalk(Bare, Bare, oneshot::Sender<Result<(), Refusal>>),
     /// How far the withdrawals of the last reload are.
     Withdrawing(oneshot::Sender<Withdrawal>),
     SignIn(SignIn),

@@ -10,7 +10,7 @@ use reference_proxy::wire::{
 use reference_proxy::{Clock, Reloaded};
 use rustls::ClientConfig;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::address::Bare;
 use crate::config::{Config, ConfigError};
@@ -20,6 +20,7 @@ use crate::event::{Event, SignInError};
 use crate::hub::Hub;
 use crate::link::{self, LinkContext};
 use crate::local;
+use crate::refusal::Refusal;
 use crate::roster::Roster;
 use crate::session::Session;
 use crate::state::State;
@@ -197,6 +198,15 @@ impl Gateway {
             "configuration reloaded"
         );
         Ok(reloaded)
+    }
+
+    /// Whether a local user may talk to a contact: by policy, by the type of the partner, and by the contact list.
+    /// None once the gateway stops.
+    pub async fn may_talk(&self, user: Bare, contact: Bare) -> Option<Result<(), Refusal>> {
+        let (asks, answer) = oneshot::channel();
+        let event = Event::MayTalk(user, contact, asks);
+        self.door.hub.send(event).await.ok()?;
+        answer.await.ok()
     }
 
     /// Waits until the presence that the last reload takes back is withdrawn from the partners, for ten seconds

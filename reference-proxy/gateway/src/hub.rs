@@ -213,6 +213,9 @@ impl Hub {
                 self.withdrawal = withdrawal.by(marks.collect());
             }
             // Who has asked may be gone.
+            Event::MayTalk(user, contact, asks) => {
+                let _ = asks.send(self.state.may_talk(&user, &contact).map(drop));
+            }
             Event::Withdrawing(asks) => {
                 let _ = asks.send(self.withdrawal.clone());
             }

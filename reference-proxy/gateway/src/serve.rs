@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::config::Config;
-use crate::control;
+use crate::control::{self, Command};
 use crate::gateway::{Gateway, StartError};
 
 /// Runs until Ctrl-C or a termination signal. A hang-up signal has the file read again, and so has a command
@@ -39,10 +39,17 @@ pub(crate) async fn until_stopped(path: &Path) -> Result<(), Failure> {
             _ = hung_up.recv() => if reload(&mut gateway, path).await.is_ok() {
                 tokio::spawn(gateway.withdrawn());
             },
-            Some(command) = commands.recv() => {
-                let reloaded = reload(&mut gateway, path).await;
-                tokio::spawn(answer(command, reloaded, gateway.withdrawn()));
-            }
+            Some(command) = commands.recv() => match command {
+                Command::Reload(reply) => {
+                    let reloaded = reload(&mut gateway, path).await;
+                    tokio::spawn(answer(reply, reloaded, gateway.withdrawn()));
+                }
+                Command::MayTalk(user, contact, reply) => {
+                    if let Some(may) = gateway.may_talk(user, contact).await {
+                        let _ = reply.send(may);
+                    }
+                }
+            },
         }
     }
     if let Some(commanded) = commanded {
@@ -56,7 +63,7 @@ pub(crate) async fn until_stopped(path: &Path) -> Result<(), Failure> {
 
 /// Tells a command what has come of its reload, once partners know of it.
 async fn answer(
-    command: control::Reload,
+    reply: control::Reload,
     mut reloaded: Result<Reloaded, String>,
     withdrawn: impl Future<Output = Option<String>>,
 ) {
@@ -64,7 +71,7 @@ async fn answer(
         reloaded.not_withdrawn = withdrawn.await;
     }
     // A command that has gone meanwhile does not need to know.
-    let _ = command.send(reloaded);
+    let _ = reply.send(reloaded);
 }
 
 /// Why a gateway does not run.

@@ -52,7 +52,7 @@ pub enum ClientError {
     Unknown(#[source] io::Error),
 }
 
-/// Asks a running proxy, or a gateway, which only reloads.
+/// Asks a running proxy, or a gateway, which only reloads and knows who may talk to whom.
 #[derive(Clone, Debug)]
 pub struct Client {
     path: PathBuf,
@@ -121,6 +121,21 @@ impl Client {
         };
         match self.ask(&request)? {
             Answer::Tested(tested) => Ok(tested),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Asks a gateway whether a local user may talk to a partner's user. Returns why not.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn may_talk(&self, user: &str, contact: &str) -> Result<Option<String>, ClientError> {
+        let request = Request::MayTalk {
+            user: user.to_owned(),
+            contact: contact.to_owned(),
+        };
+        match self.ask(&request)? {
+            Answer::MayTalk { refused } => Ok(refused),
             other => Err(unexpected(&other)),
         }
     }

@@ -26,6 +26,13 @@ pub enum Request {
         /// The local user who seems to send it. Without one, `test` at the first served domain.
         from: Option<String>,
     },
+    /// Whether a local user may talk to a partner's user, which a gateway knows.
+    MayTalk {
+        /// The local user.
+        user: String,
+        /// The partner's user.
+        contact: String,
+    },
 }
 
 /// What the proxy answers.
@@ -49,6 +56,11 @@ pub enum Answer {
     Status(Box<Status>),
     /// What has become of the test message.
     Tested(Tested),
+    /// The two may talk to each other, or why they may not.
+    MayTalk {
+        /// Why not.
+        refused: Option<String>,
+    },
 }
 
 /// What has become of a test message.
@@ -57,7 +69,7 @@ pub enum Answer {
 pub struct Tested {
     /// Seconds until the answer, or until the way broke off.
     pub latency: f64,
-    /// How the proxy has authenticated, if the partner has answered.
+    /// How the proxy has authenticated, if a stream was open.
     pub method: Option<String>,
     /// The first step that failed, if one did.
     pub broken: Option<Step>,

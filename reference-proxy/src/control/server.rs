@@ -117,6 +117,10 @@ impl Command {
                 let tested = test_im::test(&self.context, &to, from.as_deref()).await;
                 self.answer(&Answer::Tested(tested)).await
             }
+            Ok(Request::MayTalk { .. }) => {
+                self.refuse("a proxy does not know users; ask the gateway")
+                    .await
+            }
             Err(error) => self.refuse(&format!("not a request: {error}")).await,
         }
     }

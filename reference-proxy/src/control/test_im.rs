@@ -17,7 +17,7 @@ pub(super) async fn test(context: &Arc<Context>, to: &str, from: Option<&str>) -
     let latency = (context.clock.now() - began).as_secs_f64();
     match &tried {
         Ok(method) => tracing::info!(to, %method, latency, "test message answered"),
-        Err(Broken { step, why }) => {
+        Err(Broken { step, why, .. }) => {
             tracing::info!(to, %step, reason = why, latency, "test message lost");
         }
     }
@@ -28,9 +28,9 @@ pub(super) async fn test(context: &Arc<Context>, to: &str, from: Option<&str>) -
             broken: None,
             error: None,
         },
-        Err(Broken { step, why }) => Tested {
+        Err(Broken { step, why, method }) => Tested {
             latency,
-            method: None,
+            method: method.map(|method| method.to_string()),
             broken: Some(step),
             error: Some(why),
         },

@@ -72,12 +72,17 @@ pub(crate) async fn trial(
         .await;
     context.router.trials.end(&from);
     farewell(context, connection).await;
+    let answered = answered.unwrap_or_else(|_| {
+        let why =
+            "the message is with the partner, but no answer has come back; can it connect to here?";
+        Err(Broken::at(Step::Answer, why))
+    });
     match answered {
-        Ok(answered) => answered.map(|()| opened.method),
-        Err(_) => Err(Broken::at(
-            Step::Answer,
-            "the message is with the partner, but no answer has come back; can it connect to here?",
-        )),
+        Ok(()) => Ok(opened.method),
+        Err(broken) => Err(Broken {
+            method: Some(opened.method),
+            ..broken
+        }),
     }
 }
 
@@ -135,7 +140,7 @@ impl Talk<'_> {
         match id.strip_suffix(self.id)? {
             "m" if failed => {
                 let why = format!("the partner refused the message: {}", condition(stanza));
-                Some(Err(Broken::at(Step::Answer, why)))
+                Some(Err(Broken::at(Step::Recipient, why)))
             }
             // Who does not know pings says so, which is an answer.
             "p" => Some(Ok(())),

@@ -121,7 +121,8 @@ async fn what_the_partner_refuses_is_told_with_its_condition() {
     // No gateway takes the message there.
     let beta = net.start(&net.settings(B, A, 7));
     let tested = test(&client, &format!("user@{B}"), Some(&format!("me@{A}"))).await;
-    assert_eq!(tested.broken, Some(Step::Answer));
+    assert_eq!(tested.broken, Some(Step::Recipient));
+    assert!(tested.method.is_some(), "the stream stood: {tested:?}");
     let why = tested.error.expect("a reason");
     assert!(why.contains("service-unavailable"), "{why}");
     tokio::join!(alpha.stop(), beta.stop());

@@ -281,11 +281,72 @@ fn a_running_gateway_takes_changes_of_partners_in_at_once() {
         assert!(told.contains(said), "{told}");
         let warned = told.contains("partners may still see users");
         let why = "no proxy is connected";
-        assert_eq!((warned, told.contains(why)), (change[0] == "remove", warned), "{told}");
+        assert_eq!(
+            (warned, told.contains(why)),
+            (change[0] == "remove", warned),
+            "{told}"
+        );
     }
     gateway.signal(Signal::TERM);
     gateway.logs("gateway stopped");
     assert_eq!(gateway.child.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn a_test_message_asks_for_the_policies_of_its_sender() {
+    let folder = folder();
+    let path = folder.path();
+    let write = |text: &str| fs::write(path.join("gateway.toml"), text).expect("written");
+    let proxy = format!("control = \"proxy.control\"\n{}", super::CONFIG);
+    fs::write(path.join("proxy.toml"), proxy).expect("written");
+    let test = |from: &str| {
+        let mut command = crate::s2spec();
+        let arguments = ["--config", "proxy.toml", "--gateway", "gateway.toml"];
+        let output = command
+            .args(["proxy", "test-im", "-Receiver", "sip:bob@fabrikam.com"])
+            .args(["-UserSipAddress", from])
+            .args(arguments)
+            .current_dir(path)
+            .output();
+        let output = output.expect("it runs");
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        let said = text(output.stdout) + &text(output.stderr);
+        let words: Vec<&str> = said.split_whitespace().collect();
+        (output.status.code(), words.join(" "))
+    };
+    write(&file().replace("enable-xmpp-access = true", ""));
+    let (code, said) = test("sip:ana@contoso.com");
+    assert_eq!(code, Some(1), "{said}");
+    let step = "Diagnosis : local-policy: ";
+    let by = "may not talk to bob@fabrikam.com, by gateway.toml: ";
+    for part in [by, "lacks EnableXmppAccess", step] {
+        assert!(said.contains(part), "{said}");
+    }
+    let (code, said) = test("eve@contoso.com");
+    assert!(
+        code == Some(1) && said.contains("no such local user"),
+        "{said}"
+    );
+    // What is left to the proxy, which does not run.
+    write(&file());
+    let (code, said) = test("ana@contoso.com");
+    assert_eq!(code, Some(3), "{said}");
+    let (code, said) = test("ana");
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("'ana'") && said.contains("expected `user@domain`"),
+        "{said}"
+    );
+    let unverified = file().replace("type = \"federated\"", "type = \"public-unverified\"");
+    write(&format!("control = \"control\"\n{unverified}"));
+    let gateway = Running::start(path);
+    gateway.logs("gateway started");
+    let (code, said) = test("ana@contoso.com");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("by the running gateway: the local user has not added"),
+        "{said}"
+    );
 }
 
 #[test]

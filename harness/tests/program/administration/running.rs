@@ -72,6 +72,7 @@ fn a_running_proxy_takes_each_change_in() {
     Result                         : Failure
     Latency …
     Method                         :
+    Policies                       : not looked at: no local user is named by --from
     ErrorMessage                   : no gateway is connected for contoso.com
     Diagnosis                      : inner-link: start the gateway, and see whether
                                      its certificate is taken (`log`)

@@ -60,10 +60,6 @@ pub(crate) fn identity(text: &str) -> Result<Identity, String> {
     }
 }
 
-fn user(text: &str) -> Result<Bare, String> {
-    Bare::user(text).map_err(|error| error.to_string())
-}
-
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct One {
@@ -154,10 +150,10 @@ struct Set {
 #[derive(Debug, clap::Args)]
 struct Grant {
     /// The users
-    #[arg(value_name = "USER@DOMAIN", value_parser = user, required_unless_present_any = ["identity", "all"])]
+    #[arg(value_name = "USER@DOMAIN", value_parser = value::user, required_unless_present_any = ["identity", "all"])]
     users: Vec<Bare>,
     /// A user
-    #[arg(long, value_name = "USER@DOMAIN", value_parser = user)]
+    #[arg(long, value_name = "USER@DOMAIN", value_parser = value::user)]
     identity: Vec<Bare>,
     /// All users
     #[arg(long, conflicts_with_all = ["users", "identity"])]
@@ -185,7 +181,7 @@ struct Which {
     #[arg(long, value_name = "PATTERN", value_hint = ValueHint::Other)]
     filter: Option<String>,
     /// The policy that counts for this user
-    #[arg(long, value_name = "USER@DOMAIN", value_parser = user)]
+    #[arg(long, value_name = "USER@DOMAIN", value_parser = value::user)]
     user: Option<Bare>,
 }
 

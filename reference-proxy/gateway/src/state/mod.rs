@@ -163,7 +163,7 @@ impl State {
     }
 
     /// Whether the two may communicate, contact list included.
-    fn may_talk(&self, user: &Bare, contact: &Bare) -> Result<PartnerType, Refusal> {
+    pub(crate) fn may_talk(&self, user: &Bare, contact: &Bare) -> Result<PartnerType, Refusal> {
         let kind = self.directory.access(user, contact.domain())?;
         let listed = self
             .roster
