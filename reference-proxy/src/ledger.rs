@@ -14,6 +14,11 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 
+/// The condition of a certificate that is no reason to end the stream, since dialback does instead of SASL.
+pub(crate) const BAD_CERTIFICATE: &str = "bad-certificate";
+/// What begins its text.
+pub(crate) const NOT_ACCEPTED: &str = "dialback instead of SASL, as the certificate is not accepted";
+
 /// How many of the last refusals of each kind are kept.
 const KEPT: usize = 32;
 

@@ -11,7 +11,7 @@ use crate::certificate::{CertificateRequest, Judged};
 use crate::config::Config;
 use crate::dialback::{self, Dialback, KeyStatus, Step};
 use crate::domain::{Domain, Pair};
-use crate::ledger::Phase;
+use crate::ledger::{BAD_CERTIFICATE, NOT_ACCEPTED, Phase};
 use crate::management::Management;
 use crate::negotiation::{Method, Terms};
 use crate::stanza::{self, StanzaError};
@@ -431,6 +431,7 @@ impl AwaitRequest {
                 self.unverified = 0;
                 if !progress.verified {
                     progress.verified = true;
+                    out.extend(self.instead_of_sasl(&pair.from, config));
                     let method = Method::dialback(self.secured);
                     out.push(Action::Authenticated(pair.clone(), method));
                 }
@@ -454,6 +455,17 @@ impl AwaitRequest {
             }
         }
         Ok(Next::Stay)
+    }
+
+    /// What there is to tell where the certificate did not do, and dialback does instead.
+    fn instead_of_sasl(&self, from: &Domain, config: &Config) -> Option<Action> {
+        let Judged::Bad(fault) = self.certificate else {
+            return None;
+        };
+        let terms = config.terms(from)?;
+        let text = format!("{NOT_ACCEPTED}: {fault}");
+        let refused = Refused::by_proxy(Phase::Sasl, BAD_CERTIFICATE, Some(from), &text);
+        (self.secured && terms.allows(Method::SaslTls)).then_some(Action::Refused(refused))
     }
 
     /// RFC 6120 §4.3.5, §8.1.1.2, §8.1.2.2.

@@ -2,7 +2,7 @@
 
 use super::plan::{Failure, Stream};
 use crate::certificate::Judged;
-use crate::ledger::Phase;
+use crate::ledger::{By, Phase};
 use crate::negotiation::Method;
 use crate::xml::Frame;
 
@@ -23,6 +23,8 @@ pub(super) enum Action {
     Send(String),
     /// Begin TLS.
     StartTls,
+    /// Tell the administrator why dialback is used instead of SASL, and who will have it so.
+    WithoutSasl(By, String),
 }
 
 /// What the initiating entity waits for.

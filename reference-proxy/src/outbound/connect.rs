@@ -103,6 +103,8 @@ pub(super) async fn connect(
                 let dialback_left = partner.terms.allows(Method::TlsDialback) && !external_failed;
                 if matches!(failure, Failure::SaslRefused(_)) && dialback_left {
                     external_failed = true;
+                    let unavailable = Unavailable::Failed(failure, Some(at));
+                    context.ledger.enter(unavailable.refusal(pair));
                     broken = None;
                     servers.stay();
                     continue;

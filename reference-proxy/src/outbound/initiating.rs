@@ -19,7 +19,7 @@ use super::plan::{Failure, Opened, Plan, Purpose, Stream};
 use crate::certificate::Judged;
 use crate::config::Config;
 use crate::dialback::{self, Answer, Dialback, DialbackError, KeyStatus, Step};
-use crate::ledger::Phase;
+use crate::ledger::{By, NOT_ACCEPTED, Phase};
 use crate::negotiation::Method;
 use crate::stanza::StanzaError;
 use crate::stream::{
@@ -250,7 +250,13 @@ impl Turn<'_> {
                 let failure = match judged {
                     _ if !external => return self.dialback(stage, stream, nothing_in_common),
                     Judged::Good => return self.authenticate(stream),
-                    Judged::Bad(fault) => Failure::BadCertificate(fault),
+                    Judged::Bad(fault) => {
+                        if stream.dialback && terms.allows(Method::TlsDialback) {
+                            let text = format!("{NOT_ACCEPTED}: {fault}");
+                            self.out.push(Action::WithoutSasl(By::Proxy, text));
+                        }
+                        Failure::BadCertificate(fault)
+                    }
                     Judged::Absent => Failure::NoCertificate,
                 };
                 self.dialback(stage, stream, (failure, Condition::PolicyViolation))
@@ -328,12 +334,15 @@ impl Turn<'_> {
                 })
             }
             "failure" if element.namespace == SASL => {
+                let said = Some(element.said(SASL)).filter(|said| !said.is_empty());
+                let refused = Failure::SaslRefused(said);
                 match stream.dialback && self.plan.terms.allows(Method::TlsDialback) {
-                    true => self.request(Method::TlsDialback, stream, true),
-                    false => {
-                        let said = Some(element.said(SASL)).filter(|said| !said.is_empty());
-                        self.close(Outcome::Failed(Failure::SaslRefused(said)))
+                    true => {
+                        let text = format!("dialback instead of SASL: {refused}");
+                        self.out.push(Action::WithoutSasl(By::Peer, text));
+                        self.request(Method::TlsDialback, stream, true)
                     }
+                    false => self.close(Outcome::Failed(refused)),
                 }
             }
             _ => self.fail(Failure::Confused, Condition::UnsupportedStanzaType),

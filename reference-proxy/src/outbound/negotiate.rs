@@ -14,7 +14,7 @@ use super::plan::{At, Failure, Opened, Plan};
 use crate::context::Context;
 use crate::dialback::KeyStatus;
 use crate::domain::Pair;
-use crate::ledger::Phase;
+use crate::ledger::{BAD_CERTIFICATE, By, Direction, Kind, Phase, Refusal};
 use crate::stream::{CLOSING, Condition, Connection, Lost, Tls, error};
 use crate::task::Stop;
 use crate::xml::Frame;
@@ -114,6 +114,7 @@ impl Negotiation<'_> {
                     Action::Send(more) => text.push_str(&more),
                     Action::Restart => self.connection.incoming().restart(),
                     Action::StartTls => handshake = true,
+                    Action::WithoutSasl(by, why) => self.tell(by, why),
                 }
             }
             if !text.is_empty() && self.connection.send(text).await.is_err() {
@@ -163,6 +164,25 @@ impl Negotiation<'_> {
             };
             return Ok(self.give_up(text, failure).await);
         }
+    }
+
+    /// Keeps why dialback is used instead of SASL.
+    fn tell(&self, by: By, text: String) {
+        let condition = match by {
+            By::Proxy => BAD_CERTIFICATE,
+            By::Peer => "sasl-failure",
+        };
+        self.context.ledger.enter(Refusal {
+            kind: Kind {
+                direction: Direction::Outbound,
+                phase: Phase::Sasl,
+                by,
+                condition,
+            },
+            domain: Some(self.pair.to.to_string()),
+            peer: Some(self.peer),
+            text,
+        });
     }
 
     /// Sends the final bytes.

@@ -11,6 +11,8 @@ use crate::domain::{Domain, Pair};
 use crate::negotiation::Method;
 use crate::xml::{Bounds, Frame, Reader};
 
+mod without_sasl;
+
 const GOOD: Judged = Judged::Good;
 const BAD: Judged = Judged::Bad(Fault::Expired);
 const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
@@ -30,6 +32,8 @@ struct Partner {
     reader: Reader,
     progress: Option<Progress>,
     sent: String,
+    /// What the administrator is told.
+    told: Vec<String>,
     /// Whether the header declares the dialback namespace.
     declares: bool,
 }
@@ -67,6 +71,7 @@ impl Partner {
             reader: reader(),
             progress: Some(progress),
             sent: String::new(),
+            told: Vec::new(),
             declares: false,
         };
         partner.record(out);
@@ -84,6 +89,7 @@ impl Partner {
                 Action::Send(text) => self.sent.push_str(&text),
                 Action::Restart => self.reader = reader(),
                 Action::StartTls => self.sent.push_str("[TLS]"),
+                Action::WithoutSasl(by, why) => self.told.push(format!("{by}: {why}")),
             }
         }
     }

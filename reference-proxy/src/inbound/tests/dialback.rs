@@ -249,3 +249,33 @@ fn each_pair_of_a_stream_may_fail_and_a_success_forgives() {
         assert!(told.contains("type='valid'"), "{told}");
     }
 }
+
+#[test]
+fn dialback_instead_of_sasl_is_told_with_its_reason() {
+    for (row, certificate, told) in [
+        (7, BAD, 1),
+        (7, GOOD, 0),
+        (7, Judged::Absent, 0),
+        (13, BAD, 0),
+    ] {
+        let name = format!("row{row}.example");
+        let (mut peer, _) = Peer::secured(&CONFIG, &name, certificate);
+        peer.send(&format!(
+            "<db:result from='{name}' to='a.example'>k</db:result>"
+        ));
+        let actions = peer.input(Input::Verified {
+            pair: pair(&name, "a.example"),
+            status: KeyStatus::Valid,
+        });
+        let refused = actions.iter().filter(|action| match action {
+            Action::Refused(refused) => {
+                refused.condition == "bad-certificate"
+                    && refused
+                        .text
+                        .ends_with("not accepted: issued by an unknown authority")
+            }
+            _ => false,
+        });
+        assert_eq!(refused.count(), told, "{row}: {actions:?}");
+    }
+}
