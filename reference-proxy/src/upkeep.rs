@@ -1,4 +1,4 @@
-//! What has to be looked at from time to time: the proxy's own certificates.
+//! What has to be looked at from time to time: the proxy's own certificates, and lists of revoked ones.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,13 @@ use crate::context::Context;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Tells what is wrong with the proxy's own certificates, at the start, after each reload and each day. Nothing is told
+/// Tells what is wrong with the proxy's own certificates, and which lists of revoked ones have ended, at the start, after each reload and each day. Nothing is told
 /// twice, unless it was right in between.
 pub(crate) async fn certificates(mut context: Arc<Context>) {
     let mut stop = context.tasks.stop();
     let mut changes = context.changes();
     let mut told: Vec<(String, &'static str, Rule)> = Vec::new();
+    let mut ended: Vec<String> = Vec::new();
     loop {
         let examined = context.config.examine(context.clock.unix());
         let remarks: Vec<Remark> = examined.into_iter().flat_map(|one| one.remarks).collect();
@@ -23,6 +24,11 @@ pub(crate) async fn certificates(mut context: Arc<Context>) {
             }
         }
         told = remarks.iter().map(known).collect();
+        let lists = context.config.ended_lists(context.clock.unix());
+        for list in lists.iter().filter(|list| !ended.contains(list)) {
+            tracing::warn!("{list}");
+        }
+        ended = lists;
         tokio::select! {
             _ = context.clock.aside(DAY, changes.next()) => context = context.newest(),
             () = stop.asked() => return,

@@ -10,10 +10,11 @@ use crate::output::{note, print};
 
 pub(crate) fn command(config: &Path) -> Result<Exit, Error> {
     let read = Config::load(config)?;
-    for doubt in read.doubts() {
+    let now = UnixTime::now();
+    for doubt in read.doubts().into_iter().chain(read.ended_lists(now)) {
         note(&format!("warning: {doubt}"));
     }
-    let examined = read.examine(UnixTime::now());
+    let examined = read.examine(now);
     let remarks = examined.iter().flat_map(|one| &one.remarks);
     for remark in remarks.filter(|remark| remark.matters()) {
         note(&format!("warning: {remark}"));

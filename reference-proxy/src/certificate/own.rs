@@ -324,7 +324,7 @@ impl Examination<'_> {
     }
 }
 
-fn date(time: ASN1Time) -> String {
+pub(super) fn date(time: ASN1Time) -> String {
     time.to_datetime().date().to_string()
 }
 

@@ -13,10 +13,14 @@ use webpki::{
     RevocationCheckDepth, RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath,
 };
 use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
+use x509_parser::revocation_list::CertificateRevocationList;
+use x509_parser::time::ASN1Time;
 
 use super::credentials::{Authorities, CredentialsError, provider};
 use super::judge::{Fault, Purpose};
 use super::ocsp::{self, Issuer, Status};
+use super::own::date;
 
 /// What revocation means for a partner's certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -33,7 +37,35 @@ pub enum RevocationPolicy {
 
 /// Certificate revocation lists.
 #[derive(Clone, Default)]
-pub(crate) struct Lists(Vec<Arc<CertRevocationList<'static>>>);
+pub(crate) struct Lists(Vec<List>);
+
+/// One of them.
+#[derive(Clone)]
+struct List {
+    read: Arc<CertRevocationList<'static>>,
+    issuer: String,
+    /// When the next one should be there.
+    ends: Option<ASN1Time>,
+}
+
+impl List {
+    fn read(der: &[u8]) -> Result<Self, CredentialsError> {
+        let read = OwnedCertRevocationList::from_der(der).map_err(CredentialsError::List)?;
+        let shown = CertificateRevocationList::from_der(der).ok();
+        let shown = shown.map(|(_, list)| (list.issuer().to_string(), list.next_update()));
+        let (issuer, ends) = shown.unwrap_or_default();
+        Ok(Self {
+            read: Arc::new(read.into()),
+            issuer,
+            ends,
+        })
+    }
+
+    fn has_ended(&self, now: UnixTime) -> bool {
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        self.ends.is_some_and(|ends| ends.timestamp() < now)
+    }
+}
 
 impl fmt::Debug for Lists {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,18 +76,13 @@ impl fmt::Debug for Lists {
 impl Lists {
     /// Reads lists from PEM, or one from DER.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, CredentialsError> {
-        let read = |der: &[u8]| {
-            let list = OwnedCertRevocationList::from_der(der);
-            list.map(|list| Arc::new(list.into()))
-                .map_err(CredentialsError::List)
-        };
         let blocks = CertificateRevocationListDer::pem_slice_iter(bytes);
         let ders: Vec<_> = blocks
             .collect::<Result<_, _>>()
             .map_err(CredentialsError::Pem)?;
         let lists: Result<Vec<_>, _> = match ders.is_empty() {
-            true => std::iter::once(bytes).map(read).collect(),
-            false => ders.iter().map(|der| read(der)).collect(),
+            true => std::iter::once(bytes).map(List::read).collect(),
+            false => ders.iter().map(|der| List::read(der)).collect(),
         };
         Ok(Self(lists?))
     }
@@ -81,6 +108,24 @@ pub(crate) struct Revocation {
 impl Revocation {
     pub(super) fn is_off(&self) -> bool {
         self.policy == RevocationPolicy::Off
+    }
+
+    /// Lists that have ended: what they mean, each in a sentence.
+    pub(crate) fn ended(&self, now: UnixTime) -> Vec<String> {
+        let without = match self.policy {
+            RevocationPolicy::Off => return Vec::new(),
+            RevocationPolicy::IfThere => "what was revoked since then is not known",
+            RevocationPolicy::Required => "partners whose certificates it is about cannot use SASL",
+        };
+        let ended = self.lists.0.iter().filter(|list| list.has_ended(now));
+        let told = ended.map(|List { issuer, ends, .. }| {
+            let end = ends.map(date).unwrap_or_default();
+            format!(
+                "the list of revoked certificates of {issuer} in `crl` ended on {end}: {without}; get the next one \
+                 and reload"
+            )
+        });
+        told.collect()
     }
 
     /// Judges a certificate with a good chain, and the answer that came with it.
@@ -172,7 +217,7 @@ enum Depth {
 
 /// A chain and what is known of revocation.
 struct Chain<'a> {
-    lists: &'a [Arc<CertRevocationList<'static>>],
+    lists: &'a [List],
     leaf: &'a CertificateDer<'a>,
     intermediates: &'a [CertificateDer<'a>],
     authorities: &'a Authorities,
@@ -185,7 +230,8 @@ impl Chain<'_> {
         depth: Depth,
         take: impl FnOnce(&VerifiedPath<'_>) -> T,
     ) -> Result<T, Fault> {
-        let lists: Vec<&CertRevocationList<'_>> = self.lists.iter().map(Arc::as_ref).collect();
+        let lists = self.lists.iter().map(|list| list.read.as_ref());
+        let lists: Vec<&CertRevocationList<'_>> = lists.collect();
         let options = RevocationOptionsBuilder::new(&lists).ok();
         let options = options.and_then(|options| match depth {
             Depth::Nothing => None,

@@ -1,5 +1,7 @@
 //! What a configuration may not mean, although it can be used.
 
+use rustls::pki_types::UnixTime;
+
 use super::checked::Config;
 use crate::certificate::RevocationPolicy;
 use crate::domain::ProxyAddress;
@@ -22,7 +24,13 @@ impl Config {
         doubts
     }
 
-    /// The same without those about a partner's terms, which are logged with the partner.
+    /// Lists of revoked certificates that have ended, and what that means, each in a sentence.
+    #[must_use]
+    pub fn ended_lists(&self, now: UnixTime) -> Vec<String> {
+        self.settings.revocation.ended(now)
+    }
+
+    /// The doubts without those about a partner's terms, which are logged with the partner.
     pub(super) fn general_doubts(&self) -> Vec<String> {
         let (settings, limits) = (&self.settings, &self.settings.limits);
         let mut doubts = Vec::new();
@@ -69,6 +77,12 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use rcgen::date_time_ymd;
+    use rustls::pki_types::UnixTime;
+
+    use crate::certificate::fixture::Authority;
     use crate::config::Config;
     use crate::config::fixture::text;
 
@@ -85,6 +99,25 @@ mod tests {
                 format!("secret = 'a long one that nobody guesses'\nrevocation = '{policy}'\n");
             let doubts = doubts(&top, partner);
             assert_eq!(doubts.len(), doubted, "{doubts:?}");
+        }
+    }
+
+    #[test]
+    fn lists_that_have_ended_are_told() {
+        let authority = Authority::new("CA");
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(1_760_000_000));
+        let told = |policy: &str, year| {
+            let list = authority.list(&[], date_time_ymd(year, 1, 2));
+            let side = format!("[external]\ncrl = '''{list}'''\n");
+            let text = text(&format!("revocation = '{policy}'"), "").replace("[external]\n", &side);
+            let config = Config::from_toml(&text, "proxy.toml");
+            config.unwrap_or_else(|error| panic!("{error}")).ended_lists(now)
+        };
+        for policy in ["if-there", "required"] {
+            assert_eq!(told(policy, 2090), Vec::<String>::new());
+            let ended = told(policy, 2021);
+            assert_eq!(ended.len(), 1, "{ended:?}");
+            assert!(ended[0].contains("of CN=CA in `crl` ended on 2021-01-02"), "{ended:?}");
         }
     }
 

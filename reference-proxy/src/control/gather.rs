@@ -40,6 +40,11 @@ pub(super) fn status(office: &Office) -> Status {
             text: format!("the configuration file as it is now is not in force: {first}"),
         }
     }));
+    let ended = context.config.ended_lists(context.clock.unix());
+    concerns.extend(ended.into_iter().map(|text| Concern {
+        health: Health::Warning,
+        text,
+    }));
     concerns.sort_by_key(|concern| std::cmp::Reverse(concern.health));
     let gateways = entries.gateways.values();
     let today = i64::try_from(context.clock.unix().as_secs()).unwrap_or(i64::MAX);
