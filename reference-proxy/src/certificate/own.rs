@@ -52,6 +52,8 @@ pub enum Rule {
     Signs,
     /// It leads to one of the authorities that this side itself trusts.
     Chained,
+    /// It goes on up to one of them: no certificate of an authority between is missing.
+    Complete,
     /// Its key is long enough (RFC 9325 §4.5).
     LongKey,
     /// Nobody can forge its signature (RFC 9325 §4.3).
@@ -308,10 +310,12 @@ impl Examination<'_> {
             return;
         };
         let last = above.last().unwrap_or(leaf);
+        let mut rule = Rule::Chained;
         let text = if leaf.subject() == leaf.issuer() {
             "it is self-signed: only partners that use dialback will do; have it issued by an authority that they trust"
                 .to_owned()
         } else if let webpki::Error::UnknownIssuer = error {
+            rule = Rule::Complete;
             format!(
                 "its chain ends below {}, which `ca` does not have; if that is an intermediate authority, add its \
                  certificate to the file, after the domain's own",
@@ -320,7 +324,7 @@ impl Examination<'_> {
         } else {
             format!("its chain is not good: {error}")
         };
-        self.remark(Rule::Chained, false, text);
+        self.remark(rule, false, text);
     }
 }
 

@@ -229,6 +229,24 @@ fn what_partners_would_refuse_is_not_taken_into_use() {
     assert!(done.err.contains("not contoso.com"), "{}", done.err);
     place.good(&[&import[..], &["--force"]].concat());
     let place = Place::new();
+    put(&place, &authority, &BOTH, Certificate::Good, "new");
+    let chain = place.text("new.crt");
+    let end = "-----END CERTIFICATE-----\n";
+    let (own, _) = chain.split_once(end).expect("several");
+    fs::write(place.path("new.crt"), format!("{own}{end}")).expect("it has room");
+    let done = place.refused(&import, 2);
+    assert!(done.err.contains("intermediate authority"), "{}", done.err);
+    place.refused(&[&import[..], &["--ca", "ca.crt"]].concat(), 2);
+    let checked = place.run(&["certificate", "check", "new.crt"]);
+    assert!(
+        checked.out.contains("NO   leads to an authority"),
+        "{}",
+        checked.out
+    );
+    place.good(&[&import[..], &["--force"]].concat());
+    put(&place, &authority, &BOTH, Certificate::SelfSigned, "new");
+    place.good(&import);
+    let place = Place::new();
     let other = authority.issue(&BOTH, Certificate::Good, Key::P256);
     let other = other.expect("it can be made").key_pem();
     fs::write(place.path("other.key"), other).expect("it has room");

@@ -31,7 +31,9 @@ impl Line {
     fn new(rule: String, broken: Option<Remark>) -> Self {
         Self {
             rule,
-            refused: broken.as_ref().is_some_and(|remark| remark.refused),
+            // A self-signed one is meant so, and dialback is left. The other is forgotten.
+            refused: (broken.as_ref())
+                .is_some_and(|remark| remark.refused || remark.rule == Rule::Complete),
             broken: broken.map(|remark| remark.text),
         }
     }
@@ -56,7 +58,9 @@ const RULES: [(&str, Is); 9] = [
     ("is for servers", |rule| rule == Rule::ForServers),
     (FOR_CLIENTS, |rule| rule == Rule::ForClients),
     ("may sign handshakes", |rule| rule == Rule::Signs),
-    ("leads to an authority", |rule| rule == Rule::Chained),
+    ("leads to an authority", |rule| {
+        matches!(rule, Rule::Chained | Rule::Complete)
+    }),
     ("is strong", |rule| {
         matches!(rule, Rule::LongKey | Rule::StrongHash)
     }),
