@@ -70,7 +70,9 @@ pub mod wire {
     pub use tokio::io::ReadHalf;
 }
 
-pub use certificate::{CredentialsError, Examined, Remark, Rule, examine_chain, fit as fits_key};
+pub use certificate::{
+    CredentialsError, Examined, Remark, Rule, examine_chain, fit as fits_key, pem_text,
+};
 pub use clock::Clock;
 pub use ledger::{By, Direction, Kind, Past, Phase, Refusal, Refusals};
 pub use proxy::{Proxy, StartError};

@@ -11,6 +11,8 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, SignatureAlgorithm, SignatureScheme};
 
+use super::words::{is_encrypted, unusable, without_certificate};
+
 static PROVIDER: LazyLock<Arc<CryptoProvider>> =
     LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
 
@@ -79,25 +81,37 @@ pub enum CredentialsError {
     #[error("no private key found")]
     NoKey,
     /// The key is another one's, or of a kind that TLS does not know.
-    #[error("certificate and key cannot be used together")]
-    Unusable(#[source] rustls::Error),
+    #[error("certificate and key cannot be used together: {0}")]
+    Unusable(String),
+    /// The key needs a passphrase.
+    #[error(
+        "the private key is encrypted: `openssl pkey -in KEY -out KEY.plain` writes it without a passphrase"
+    )]
+    EncryptedKey,
+    /// It is something else than a certificate.
+    #[error("no certificate found: it is {0}")]
+    Foreign(&'static str),
     /// None of the certificates can be an authority's.
     #[error("no usable certificate authority found")]
     NoAuthority,
     /// It cannot be read as a list of revoked certificates.
-    #[error("not a certificate revocation list")]
-    List(#[source] webpki::Error),
+    #[error("not a list of revoked certificates: {0}")]
+    List(String),
 }
 
 impl Credentials {
     /// Reads a chain, leaf first, and its key from PEM.
     pub(crate) fn from_pem(chain: &str, key: &str) -> Result<Self, CredentialsError> {
+        if is_encrypted(key) {
+            return Err(CredentialsError::EncryptedKey);
+        }
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|error| match error {
             pem::Error::NoItemsFound => CredentialsError::NoKey,
             other => CredentialsError::Pem(other),
         })?;
-        let certified = CertifiedKey::from_der(certificates(chain)?, key, &PROVIDER)
-            .map_err(CredentialsError::Unusable)?;
+        let chain = certificates(chain)?;
+        let certified = CertifiedKey::from_der(chain.clone(), key.clone_key(), &PROVIDER)
+            .map_err(|error| CredentialsError::Unusable(unusable(&chain, &key, &error)))?;
         Ok(Self {
             choice: Arc::new(Choice(vec![Arc::new(certified)])),
         })
@@ -158,7 +172,7 @@ pub(super) fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, C
         .collect::<Result<Vec<_>, _>>()
         .map_err(CredentialsError::Pem)?;
     match found.is_empty() {
-        true => Err(CredentialsError::NoCertificate),
+        true => Err(without_certificate(text)),
         false => Ok(found),
     }
 }

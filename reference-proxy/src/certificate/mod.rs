@@ -12,6 +12,7 @@ mod own;
 mod revocation;
 mod tls;
 mod verifier;
+mod words;
 
 pub use credentials::{Authorities, Credentials, CredentialsError};
 pub(crate) use judge::{Fault, Judge, Judged};
@@ -22,6 +23,7 @@ pub(crate) use revocation::{Lists, Revocation};
 pub use tls::gateway_connector;
 pub(crate) use tls::{CertificateRequest, GatewayTls, Identities, PartnerTls};
 pub(crate) use verifier::Stapled;
+pub use words::pem_text;
 
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -16,6 +16,7 @@ use x509_parser::time::ASN1Time;
 use super::credentials::{Authorities, Credentials, CredentialsError, certificates};
 use super::identity::names_one_of;
 use super::judge::{Judge, Purpose, may_sign_handshakes};
+use super::words::bad_chain;
 use crate::domain::Domain;
 
 const DAY: i64 = 24 * 60 * 60;
@@ -322,7 +323,7 @@ impl Examination<'_> {
                 last.issuer()
             )
         } else {
-            format!("its chain is not good: {error}")
+            bad_chain(&error)
         };
         self.remark(rule, false, text);
     }

@@ -21,6 +21,7 @@ use super::credentials::{Authorities, CredentialsError, provider};
 use super::judge::{Fault, Purpose};
 use super::ocsp::{self, Issuer, Status};
 use super::own::date;
+use super::words::no_list;
 
 /// What revocation means for a partner's certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -50,7 +51,8 @@ struct List {
 
 impl List {
     fn read(der: &[u8]) -> Result<Self, CredentialsError> {
-        let read = OwnedCertRevocationList::from_der(der).map_err(CredentialsError::List)?;
+        let read = OwnedCertRevocationList::from_der(der)
+            .map_err(|error| CredentialsError::List(no_list(der, &error)))?;
         let shown = CertificateRevocationList::from_der(der).ok();
         let shown = shown.map(|(_, list)| (list.issuer().to_string(), list.next_update()));
         let (issuer, ends) = shown.unwrap_or_default();

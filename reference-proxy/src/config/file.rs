@@ -16,7 +16,7 @@ use super::report::{Mistake, located, render};
 use super::settings::{Settings, Side};
 use super::spelling;
 use super::table::{File, OwnCertificateTable, PartnerTable};
-use crate::certificate::{Authorities, Revocation};
+use crate::certificate::{Authorities, Revocation, pem_text};
 use crate::domain::{Domain, DomainError, ProxyAddress, XMPP_SERVER_PORT};
 use crate::key::Secret;
 use crate::negotiation::Terms;
@@ -366,9 +366,8 @@ impl Reader<'_> {
             return Some(text.to_owned());
         }
         let bytes = self.bytes(place, text)?;
-        self.keep(String::from_utf8(bytes).map_err(|_| {
-            Problem::new(place, "it is not PEM").help("convert DER with `openssl x509 -inform DER`")
-        }))
+        let file = self.folder.join(text).display().to_string();
+        self.keep(pem_text(bytes, &file).map_err(|why| Problem::new(place, why)))
     }
 
     /// What the file has, or the setting itself.

@@ -125,7 +125,7 @@ impl Reader<'_> {
             };
             let read = Credentials::from_pem(&chain, &key).map_err(|error| {
                 let place = match error {
-                    CredentialsError::NoKey => &at_key,
+                    CredentialsError::NoKey | CredentialsError::EncryptedKey => &at_key,
                     _ => &at_chain,
                 };
                 Problem::new(place, chained(&error))

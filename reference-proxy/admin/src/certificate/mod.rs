@@ -10,7 +10,7 @@ use std::path::Path;
 
 use clap::Subcommand;
 use reference_proxy::config::{Domain, Draft};
-use reference_proxy::fits_key;
+use reference_proxy::{fits_key, pem_text};
 
 use crate::error::{Error, Exit, chained};
 pub(crate) use import::without_own;
@@ -98,6 +98,8 @@ pub(crate) fn faults(
 }
 
 fn read(file: &Path) -> Result<String, Error> {
-    fs::read_to_string(file)
-        .map_err(|error| Error::environment(format!("cannot read {}", file.display()), error))
+    let name = file.display().to_string();
+    let bytes = fs::read(file)
+        .map_err(|error| Error::environment(format!("cannot read {name}"), error))?;
+    pem_text(bytes, &name).map_err(Error::Usage)
 }

@@ -116,7 +116,7 @@ fn chain_has_to_lead_to_an_authority() {
     let intermediate = authority.below(Authority::params("Intermediate"));
     let one = intermediate.issue_with(&good(&["alpha.example"]));
     let told = remarks(&authority, &one.credentials(), NOW);
-    assert_eq!((told.len(), told[0].0), (1, Rule::Chained));
+    assert_eq!((told.len(), told[0].0), (1, Rule::Complete));
     assert!(
         told[0].2.contains("its chain ends below CN=Intermediate"),
         "{}",

@@ -148,7 +148,7 @@ fn lists_of_revoked_certificates_are_read_where_they_are_used() {
         (
             "revocation = \"required\"",
             &certificate,
-            "not a certificate revocation list",
+            "not a list of revoked certificates",
         ),
     ] {
         let report = external(top, line).expect_err("refused").to_string();
