@@ -168,15 +168,8 @@ fn change(config: &Path, set: &Set) -> Result<Exit, Error> {
     if !set.what_if && !set.confirm.agreed(&mut store, usually, question)? {
         return Ok(Exit::Wanting);
     }
-    let draft = match set.what_if {
-        true => {
-            let draft = store.draft()?;
-            // The gateway's file may be in the same folder.
-            drop(store);
-            draft
-        }
-        false => store.save()?,
-    };
+    // The gateway's file may be in the same folder, whose lock ends here.
+    let draft = store.finish(set.what_if)?;
     if let (Some(seconds), Some(gateway)) = (set.subscription_refresh_interval, &set.gateway) {
         let mut store = Store::open(gateway)?;
         put(table(&mut store.document)?, REFRESH, i64::from(seconds));

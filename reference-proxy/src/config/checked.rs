@@ -63,15 +63,6 @@ impl Config {
         &self.keys
     }
 
-    /// Whether a stream for each pair and direction would be more than the partner's limit.
-    pub(super) fn crowding(&self, partner: &Partner) -> Option<Crowding> {
-        let own = self.served.len();
-        let theirs = partner.domains().count();
-        let usual = self.settings.limits.partner_connections;
-        let limit = partner.connection_limit.unwrap_or(usual);
-        (2 * own * theirs > limit).then_some(Crowding { own, theirs, limit })
-    }
-
     /// Examines the proxy's own certificates: for each served domain what is presented as it, then the internal side's.
     #[must_use]
     pub fn examine(&self, now: UnixTime) -> Vec<Examined> {
@@ -177,19 +168,6 @@ impl Config {
             }
         }
     }
-}
-
-/// More domain pairs with a partner than it may have connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{own} domains here and {theirs} there are {} pairs in each direction, and the limit is {limit} \
-     connections: where pairs cannot share a stream, the idlest one is closed for the next",
-    .own * .theirs
-)]
-pub(super) struct Crowding {
-    pub(super) own: usize,
-    pub(super) theirs: usize,
-    pub(super) limit: usize,
 }
 
 /// A problem in the settings.

@@ -179,3 +179,32 @@ fn what_the_gateway_does_is_set_in_its_own_file() {
     let zero = ["gateway-config", "set", "-SubscriptionRefreshInterval", "0"];
     place.refused(&[&zero[..], &["--gateway", "gateway.toml"]].concat(), 2);
 }
+
+#[test]
+fn a_change_warns_of_what_may_not_be_meant_since_then() {
+    let place = Place::new();
+    let set = |arguments: &[&str]| {
+        place
+            .good(&[&["gateway-config", "set"], arguments].concat())
+            .err
+    };
+    let said = "warning: `keep-alive-interval` is longer";
+    let late = ["-KeepAliveInterval", "900"];
+    assert!(set(&[&late[..], &["-WhatIf"]].concat()).contains(said));
+    assert!(set(&late).contains(said));
+    assert!(
+        !set(&["-StreamEstablishmentTimeout", "50"]).contains(said),
+        "it is known"
+    );
+    assert!(set(&["-DialbackPassphrase", "x"]).contains("warning: `secret` is short"));
+    let partner = ["partner", "set", "fabrikam.com", "-ConnectionLimit", "5000"];
+    let said = "warning: fabrikam.com: `connection-limit` is 5000, more than `connections` (1000)";
+    let done = place.good(&partner);
+    assert!(done.err.contains(said), "{}", done.err);
+    let last = place.good(&["partner", "remove", "fabrikam.com", "--force"]);
+    assert!(
+        last.err.contains("warning: no partner is listed"),
+        "{}",
+        last.err
+    );
+}

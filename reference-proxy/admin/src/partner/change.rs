@@ -83,10 +83,7 @@ pub(super) fn remove(config: &Path, gateway: &Gateway, remove: &Remove) -> Resul
             false => format!("{domain} is removed\n"),
         });
     }
-    match remove.what_if {
-        true => store.draft()?,
-        false => store.save()?,
-    };
+    store.finish(remove.what_if)?;
     print(&text)?;
     if !remove.what_if {
         // While the proxy still lets it, the gateway takes presence back.
@@ -116,16 +113,17 @@ fn finish(
     domains: &[Domain],
 ) -> Result<Exit, Error> {
     let config = store.name().to_owned();
-    let draft = match what_if {
-        true => store.draft()?,
-        false => store.save()?,
-    };
+    let told = store.new_doubts(&store.draft()?);
+    let draft = store.finish(what_if)?;
     let partners = domains.iter().filter_map(|domain| draft.partner(domain));
     let shown: Vec<String> = partners
         .map(|partner| {
             if let Some(warning) = draft.warning(partner) {
                 let (domain, row) = (&partner.domain, partner.terms.row());
-                note(&format!("warning: {domain}, row {row}: {warning}"));
+                let warning = format!("{domain}, row {row}: {warning}");
+                if !told.contains(&warning) {
+                    note(&format!("warning: {warning}"));
+                }
             }
             show::list(partner, &draft)
         })
