@@ -1,7 +1,8 @@
 //! What was refused, by whom and why: a line in the log for each, counters, and the last of them.
 //!
 //! All of it is bounded. Conditions are words of this program, texts are cut where they were read, and
-//! the oldest refusal of a kind makes room for the latest. So a flood of one kind hides no other.
+//! the oldest refusal of a kind makes room for the latest. So a flood of one kind hides no other, and equal ones are
+//! remembered as one, with their number.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
@@ -17,9 +18,10 @@ use crate::clock::Clock;
 /// The condition of a certificate that is no reason to end the stream, since dialback does instead of SASL.
 pub(crate) const BAD_CERTIFICATE: &str = "bad-certificate";
 /// What begins its text.
-pub(crate) const NOT_ACCEPTED: &str = "dialback instead of SASL, as the certificate is not accepted";
+pub(crate) const NOT_ACCEPTED: &str =
+    "dialback instead of SASL, as the certificate is not accepted";
 
-/// How many of the last refusals of each kind are kept.
+/// How many of the last different refusals of each kind are kept.
 const KEPT: usize = 32;
 
 /// On which side, and who dialled there.
@@ -95,8 +97,10 @@ pub struct Refusal {
 /// A refusal that is remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Past {
-    /// How long ago it was, by the proxy's clock.
+    /// How long ago it was the last time, by the proxy's clock.
     pub ago: Duration,
+    /// How often it has been, with the same domain and text, whatever the address.
+    pub times: u64,
     /// What it was.
     pub refusal: Refusal,
 }
@@ -126,8 +130,28 @@ struct Entries {
 #[derive(Debug, Default)]
 struct OfKind {
     count: u64,
-    /// With their times, and numbers that tell them apart where these are the same.
-    last: VecDeque<(Instant, u64, Refusal)>,
+    /// The latest last.
+    last: VecDeque<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    at: Instant,
+    /// Tells those of one time apart.
+    number: u64,
+    times: u64,
+    refusal: Refusal,
+}
+
+impl OfKind {
+    /// Takes out what is equal to a refusal but for its address. Returns how often that was.
+    fn take_equal(&mut self, refusal: &Refusal) -> u64 {
+        let Refusal { domain, text, .. } = refusal;
+        let equal = |kept: &Kept| kept.refusal.domain == *domain && kept.refusal.text == *text;
+        let found = self.last.iter().position(equal);
+        let taken = found.and_then(|place| self.last.remove(place));
+        taken.map_or(0, |kept| kept.times)
+    }
 }
 
 impl Ledger {
@@ -162,10 +186,16 @@ impl Ledger {
         let number = entries.total;
         let of_kind = entries.kinds.entry(*kind).or_default();
         of_kind.count += 1;
+        let before = of_kind.take_equal(&refusal);
         if of_kind.last.len() == KEPT {
             of_kind.last.pop_front();
         }
-        of_kind.last.push_back((now, number, refusal));
+        of_kind.last.push_back(Kept {
+            at: now,
+            number,
+            times: before + 1,
+            refusal,
+        });
     }
 
     /// What was entered so far.
@@ -177,10 +207,11 @@ impl Ledger {
             .clone()
             .flat_map(|(_, of_kind)| &of_kind.last)
             .collect();
-        last.sort_by_key(|(at, number, _)| Reverse((*at, *number)));
-        let last = last.into_iter().map(|(at, _, refusal)| Past {
-            ago: now.saturating_duration_since(*at),
-            refusal: refusal.clone(),
+        last.sort_by_key(|kept| Reverse((kept.at, kept.number)));
+        let last = last.into_iter().map(|kept| Past {
+            ago: now.saturating_duration_since(kept.at),
+            times: kept.times,
+            refusal: kept.refusal.clone(),
         });
         Refusals {
             counts: kinds
@@ -237,6 +268,26 @@ mod tests {
             .map(|past| (past.ago.as_secs(), past.refusal.text.as_str()))
             .collect();
         assert_eq!(last, [(0, "third"), (0, "second"), (60, "first")]);
+    }
+
+    #[test]
+    fn equal_ones_are_remembered_as_one() {
+        let ledger = Ledger::new(&Clock::default());
+        ledger.enter(refusal("host-unknown", "another one"));
+        for _ in 0..KEPT * 3 {
+            ledger.enter(refusal("host-unknown", "the same"));
+        }
+        ledger.enter(refusal("host-unknown", "the last one"));
+        let Refusals { counts, last } = ledger.refusals();
+        assert_eq!(counts.into_values().sum::<u64>(), 98);
+        let last: Vec<_> = last
+            .iter()
+            .map(|past| (past.refusal.text.as_str(), past.times))
+            .collect();
+        assert_eq!(
+            last,
+            [("the last one", 1), ("the same", 96), ("another one", 1)]
+        );
     }
 
     #[test]

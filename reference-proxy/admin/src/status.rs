@@ -179,6 +179,7 @@ fn stream(stream: &StreamStatus) -> String {
 fn refused(refusal: &RefusalStatus) -> String {
     let RefusalStatus {
         ago,
+        times,
         kind,
         domain,
         address,
@@ -194,6 +195,9 @@ fn refused(refusal: &RefusalStatus) -> String {
     let _ = write!(words, ": {} by the {}", kind.condition, kind.by);
     if !text.is_empty() {
         let _ = write!(words, ": {text}");
+    }
+    if *times > 1 {
+        let _ = write!(words, " ({times} times)");
     }
     words
 }
@@ -259,7 +263,10 @@ mod tests {
               "limits": [{"of": "connections", "used": 1, "limit": 1000}],
               "refusals": [{
                 "ago": 5, "direction": "inbound", "phase": "stream", "by": "proxy", "condition": "host-unknown",
-                "domain": "x.example", "address": "127.0.0.1:6000", "text": "not served here"
+                "domain": "x.example", "address": "127.0.0.1:6000", "text": "not served here", "times": 952
+              }, {
+                "ago": 9, "direction": "inbound", "phase": "stream", "by": "proxy", "condition": "host-unknown",
+                "domain": null, "address": null, "text": ""
               }],
               "refused": [],
               "certificates": [{"presented": "a.example", "key": "ECDSA", "days": 12, "remarks": ["it expires"]}]
@@ -279,7 +286,8 @@ mod tests {
              chat.b.example failed 10 s ago: no answer\n\
              \nlimits\n  connections  1 of 1000\n\
              \nrefused in the last hour\n  \
-             5 s ago: inbound stream, x.example, 127.0.0.1:6000: host-unknown by the proxy: not served here\n\
+             5 s ago: inbound stream, x.example, 127.0.0.1:6000: host-unknown by the proxy: not served here (952 times)\n  \
+             9 s ago: inbound stream: host-unknown by the proxy\n\
              \ncertificates\n  a.example (ECDSA)  12 days left\n    it expires\n"
         );
         for columns in [80, 120] {

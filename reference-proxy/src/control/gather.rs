@@ -126,13 +126,20 @@ fn limits(context: &Context) -> Vec<Use> {
 fn refusals(context: &Context) -> Vec<RefusalStatus> {
     let last = context.ledger.refusals().last.into_iter();
     let last = last.filter(|past| past.ago <= HOUR);
-    last.map(|Past { ago, refusal }| RefusalStatus {
-        ago: ago.as_secs(),
-        kind: kind(&refusal.kind),
-        domain: refusal.domain,
-        address: refusal.peer,
-        text: refusal.text,
-    })
+    last.map(
+        |Past {
+             ago,
+             times,
+             refusal,
+         }| RefusalStatus {
+            ago: ago.as_secs(),
+            times,
+            kind: kind(&refusal.kind),
+            domain: refusal.domain,
+            address: refusal.peer,
+            text: refusal.text,
+        },
+    )
     .collect()
 }
 

@@ -200,17 +200,25 @@ pub struct RefusalKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RefusalStatus {
-    /// Seconds ago.
+    /// Seconds ago, the last time.
     pub ago: u64,
+    /// How often it has been, with the same domain and text.
+    #[serde(default = "once")]
+    pub times: u64,
     /// What it was.
     #[serde(flatten)]
     pub kind: RefusalKind,
     /// The peer's domain, which it may only claim to have.
     pub domain: Option<String>,
-    /// The peer's address.
+    /// The peer's address, the last time.
     pub address: Option<SocketAddr>,
     /// Why, in the words of the one who refused.
     pub text: String,
+}
+
+/// A proxy of an earlier version has an entry for each.
+fn once() -> u64 {
+    1
 }
 
 /// How often a kind of refusal was.
