@@ -73,12 +73,7 @@ async fn what_is_published_is_held_against_what_should_be() {
         done.await.expect("it ends")
     };
     let both = vec![srv(10, "xmpp1.contoso.com"), srv(20, "xmpp2.contoso.com")];
-    set(
-        &server,
-        "_xmpp-server._tcp.contoso.com",
-        Kind::Srv,
-        both.clone(),
-    );
+    set(&server, "_xmpp-server._tcp.contoso.com", Kind::Srv, both);
     let turned = vec![srv(20, "xmpp1.contoso.com"), srv(20, "xmpp2.contoso.com")];
     set(
         &server,
@@ -106,12 +101,12 @@ async fn what_is_published_is_held_against_what_should_be() {
     missing    xmpp2.contoso.com. A 192.0.2.2
     unwanted   xmpp2.contoso.com. A 192.0.2.9
     ");
-    // All as it should be.
+    // All as it should be, in an order of other numbers.
     set(
         &server,
         "_xmpp-server._tcp.chat.contoso.com",
         Kind::Srv,
-        both,
+        vec![srv(0, "xmpp1.contoso.com"), srv(5, "xmpp2.contoso.com")],
     );
     let v6 = "2001:db8::1".parse().expect("an address");
     set(
@@ -142,7 +137,12 @@ fn a_silent_name_server_is_no_missing_record() {
     let address = taken.local_addr().expect("it is bound").to_string();
     let place = Place::with(&format!("{CONFIG}\n[limits]\ndns-timeout = \"200ms\"\n"));
     let done = dns(&place, &["--check", "--server", &address]);
-    assert_eq!(done.code, Some(1));
+    assert_eq!(done.code, Some(3));
+    assert!(
+        done.err.contains("a name server has not answered"),
+        "{}",
+        done.err
+    );
     assert!(
         done.out.lines().all(|line| line.starts_with("no answer ")),
         "{}",
@@ -162,6 +162,14 @@ fn values_that_make_no_sense_are_named_with_what_would() {
         (
             &["--member", "x.example", "--domain", "y.example"],
             ["`y.example`", "not served"],
+        ),
+        (
+            &["--member", "x.example", "--member", "X.example=192.0.2.1"],
+            ["`x.example` is a member twice", "all its addresses"],
+        ),
+        (
+            &["--member", "x.example", "--ttl", "4294967295"],
+            ["4294967295", "2147483647"],
         ),
         (&["--member", "x.example", "--port", "0"], ["'0'", "--port"]),
         (

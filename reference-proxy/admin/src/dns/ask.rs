@@ -1,7 +1,7 @@
 //! What is published, held against what should be.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
@@ -10,7 +10,16 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use reference_proxy::dns_client;
 
 use super::records::{Data, Record};
-use crate::error::{Error, Exit};
+use crate::error::Error;
+
+/// What is published, record by record.
+pub(crate) struct Compared {
+    pub(crate) text: String,
+    /// Whether all is as it should be.
+    pub(crate) good: bool,
+    /// Whether a question got no answer.
+    pub(crate) silent: bool,
+}
 
 /// Looks each name of the records up, and says of each record whether it is there.
 ///
@@ -20,7 +29,7 @@ pub(super) fn compare(
     wanted: &[Record],
     servers: &[SocketAddr],
     patience: Duration,
-) -> Result<(String, Exit), Error> {
+) -> Result<Compared, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -29,7 +38,7 @@ pub(super) fn compare(
         let client = dns_client(servers, patience)
             .map_err(|error| Error::environment("cannot ask any name server", error))?;
         let mut text = String::new();
-        let mut good = true;
+        let (mut good, mut silent) = (true, false);
         // All at once, so that a silent name server is waited for only once.
         let asked = by_question(wanted).into_iter().map(|(question, wanted)| {
             let (owner, kind) = question;
@@ -45,15 +54,20 @@ pub(super) fn compare(
                 Ok(Ok(found)) => found,
                 Ok(Err(error)) => {
                     text.push_str(&format!("no answer  {owner} {kind}: {error}\n"));
-                    good = false;
+                    silent = true;
                     continue;
                 }
                 Err(_) => {
                     let seconds = patience.as_secs_f64();
                     text.push_str(&format!("no answer  {owner} {kind}: within {seconds} s\n"));
-                    good = false;
+                    silent = true;
                     continue;
                 }
+            };
+            // Partners see the order of priorities, and not their numbers.
+            let wanted = match order(&wanted) == order(&found) {
+                true => found.clone(),
+                false => wanted,
             };
             for data in wanted.union(&found) {
                 let word = match (wanted.contains(data), found.contains(data)) {
@@ -65,9 +79,33 @@ pub(super) fn compare(
                 text.push_str(&format!("{word:9}  {owner} {data}\n"));
             }
         }
-        let exit = if good { Exit::Good } else { Exit::Wanting };
-        Ok((text, exit))
+        Ok(Compared {
+            text,
+            good: good && !silent,
+            silent,
+        })
     })
+}
+
+/// The addresses, and the services of each priority, the best first. A weight is one among equals, and there are none.
+fn order(records: &BTreeSet<Data>) -> (BTreeSet<IpAddr>, Vec<BTreeSet<(u16, &str)>>) {
+    let mut addresses = BTreeSet::new();
+    let mut services: BTreeMap<u16, BTreeSet<(u16, &str)>> = BTreeMap::new();
+    for record in records {
+        match record {
+            Data::Address(address) => drop(addresses.insert(*address)),
+            Data::Srv {
+                priority,
+                port,
+                target,
+                ..
+            } => {
+                let same = services.entry(*priority).or_default();
+                same.insert((*port, target));
+            }
+        }
+    }
+    (addresses, services.into_values().collect())
 }
 
 /// The records of each name and type.

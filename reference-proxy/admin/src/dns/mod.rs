@@ -11,11 +11,14 @@ use reference_proxy::config::{Domain, Draft};
 use crate::error::{Error, Exit};
 use crate::output::print;
 use crate::{store, value};
+pub(crate) use ask::Compared;
 use records::member;
 pub(crate) use records::{Member, Record, from_zone, members};
 
 /// How long others may keep a record, in seconds.
 const TTL: u32 = 3600;
+/// The longest that they may (RFC 2181 §8).
+const LONGEST_TTL: i64 = 0x7fff_ffff;
 
 /// Without `--check`, prints a zone file.
 #[derive(Debug, clap::Args)]
@@ -31,7 +34,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
     /// How long others may keep a record, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = TTL)]
+    #[arg(long, value_name = "SECONDS", default_value_t = TTL, value_parser = clap::value_parser!(u32).range(..=LONGEST_TTL))]
     ttl: u32,
     /// Ask what is published, and say what differs
     #[arg(long)]
@@ -42,6 +45,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn command(config: &Path, args: &Args) -> Result<Exit, Error> {
+    records::distinct(&args.member).map_err(Error::Usage)?;
     let (_, draft) = store::read(config)?;
     let domains = value::served(&draft, &args.domain)?;
     let port = args.port.unwrap_or_else(|| draft.external.listen[0].port());
@@ -54,9 +58,16 @@ pub(crate) fn command(config: &Path, args: &Args) -> Result<Exit, Error> {
         Some(server) => vec![server],
         None => draft.dns.clone(),
     };
-    let (text, exit) = ask::compare(&wanted, &servers, draft.limits.dns_timeout)?;
-    print(&text)?;
-    Ok(exit)
+    let compared = ask::compare(&wanted, &servers, draft.limits.dns_timeout)?;
+    print(&compared.text)?;
+    match compared {
+        Compared { silent: true, .. } => Err(Error::environment(
+            "it is not known what is published",
+            "a name server has not answered",
+        )),
+        Compared { good: true, .. } => Ok(Exit::Good),
+        _ => Ok(Exit::Wanting),
+    }
 }
 
 /// The zone file of all served domains, as without options.
@@ -70,6 +81,6 @@ pub(crate) fn zone(draft: &Draft, members: &[Member]) -> String {
 ///
 /// # Errors
 /// When there is no name server.
-pub(crate) fn compare(records: &[Record], draft: &Draft) -> Result<(String, Exit), Error> {
+pub(crate) fn compare(records: &[Record], draft: &Draft) -> Result<Compared, Error> {
     ask::compare(records, &draft.dns, draft.limits.dns_timeout)
 }

@@ -134,7 +134,19 @@ pub(crate) fn members(text: &str) -> Result<Vec<Member>, String> {
     let members: Result<Vec<Member>, String> = text.split_whitespace().map(member).collect();
     match members {
         Ok(members) if members.is_empty() => Err("expected NAME or NAME=ADDRESS,...".to_owned()),
-        other => other,
+        Ok(members) => distinct(&members).map(|()| members),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether each is named once.
+pub(super) fn distinct(members: &[Member]) -> Result<(), String> {
+    let mut names = BTreeSet::new();
+    match members.iter().find(|member| !names.insert(&member.name)) {
+        None => Ok(()),
+        Some(Member { name, .. }) => Err(format!(
+            "`{name}` is a member twice: name it once, with all its addresses"
+        )),
     }
 }
 

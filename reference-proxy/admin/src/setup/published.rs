@@ -5,7 +5,7 @@ use std::fs;
 use super::ask::Question;
 use super::{State, Walk};
 use crate::dns;
-use crate::error::{Error, Exit};
+use crate::error::Error;
 use crate::store::{self, create};
 
 pub(super) fn step(walk: &mut Walk<'_>) -> Result<State, Error> {
@@ -29,10 +29,12 @@ pub(super) fn step(walk: &mut Walk<'_>) -> Result<State, Error> {
         .map_err(|error| Error::environment(format!("cannot read {name}"), error))?;
     let records =
         dns::from_zone(&text).map_err(|error| Error::Usage(format!("{name}: {error}")))?;
-    Ok(match dns::compare(&records, &draft)? {
-        (_, Exit::Good) => State::Done(format!("what {name} says is published")),
-        (differences, Exit::Wanting | Exit::Critical) => State::Open(format!(
-            "have the records of {name} published. Now:\n{differences}"
+    let compared = dns::compare(&records, &draft)?;
+    Ok(match compared.good {
+        true => State::Done(format!("what {name} says is published")),
+        false => State::Open(format!(
+            "have the records of {name} published. Now:\n{}",
+            compared.text
         )),
     })
 }
