@@ -12,6 +12,10 @@ use rcgen::{
     SanType,
 };
 use reference_proxy::config::{Domain, Draft};
+use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::objects::{oid_registry, oid2abbrev};
+use x509_parser::pem::parse_x509_pem;
+use x509_parser::prelude::FromDer as _;
 
 use crate::error::{Error, Exit};
 use crate::output::{Lines, note, print};
@@ -87,6 +91,27 @@ impl Args {
             ..Self::default()
         }
     }
+
+    /// The certificate of the gateway with this name, whose key is not the proxy's.
+    pub(crate) fn gateway(name: Domain, key: PathBuf) -> Self {
+        Self {
+            key: Some(key),
+            ..Self::internal(name)
+        }
+    }
+}
+
+/// The parts of the subject of a request in a file, each with its short name, if it can be read.
+pub(crate) fn subject(file: &Path) -> Option<Vec<(String, String)>> {
+    let text = fs::read(file).ok()?;
+    let (_, pem) = parse_x509_pem(&text).ok()?;
+    let (_, request) = X509CertificationRequest::from_der(&pem.contents).ok()?;
+    let parts = request.certification_request_info.subject.iter_attributes();
+    let parts = parts.filter_map(|part| {
+        let short = oid2abbrev(part.attr_type(), oid_registry()).ok()?;
+        Some((short.to_owned(), part.as_str().ok()?.to_owned()))
+    });
+    Some(parts.collect())
 }
 
 impl KeyType {

@@ -15,10 +15,21 @@ const ANSWERS: &str = "--domain contoso.com --gateway gateway.contoso.com --memb
                        xmpp.contoso.com=192.0.2.10 --organization Contoso --partner gmail.com \
                        --partner-kind google-talk --ca ca.crt";
 
+/// A folder with the authorities of partners alone.
 fn empty() -> Place {
     let place = Place::new();
     fs::remove_file(place.path("proxy.toml")).expect("it was there");
+    fs::write(place.path("ca.crt"), Authority::new(1).root_pem()).expect("it has room");
     place
+}
+
+/// A step on a line, wherever it is folded, and whether there is IPv6 or not.
+fn by_steps(out: &str) -> String {
+    let words: Vec<&str> = out.split_whitespace().collect();
+    let text = words.join(" ").replace("[::]:5269", "0.0.0.0:5269");
+    (1..=7).fold(text, |text, step| {
+        text.replacen(&format!(" {step}. "), &format!("\n{step}. "), 1)
+    })
 }
 
 /// Goes the walk beside the name server of the test.
@@ -37,32 +48,14 @@ async fn without_a_terminal_the_walk_takes_its_answers_from_options() {
     let address = dns.address().to_string();
     let (done, place) = walk(empty(), &format!("{ANSWERS} --dns {address}")).await;
     assert_eq!(done.code, Some(1), "{}{}", done.out, done.err);
-    insta::assert_snapshot!(done.out, @r"
-    1. Configuration
-       proxy.toml serves contoso.com
-    2. Firewall
-       let through: TCP from anywhere to 0.0.0.0:5269; TCP from this host to port
-       5269 anywhere; TCP from the gateway to 127.0.0.1:23456; DNS
-    3. Policies
-       To do: write gateway.toml, the gateway's configuration with its users, as
-       docs/gateway.md says; or name another one by --gateway-config, `none` if the
-       gateway is another program
-    4. Certificates
-       To do: send external.csr to the authority; put its answer to external.crt;
-       put the authorities of the other end to ca.crt; send internal.csr to the
-       authority; put its answer to internal.crt; put the authorities of the other
-       end to internal-ca.crt
-    5. Partners
-       allowed: gmail.com
-    6. DNS
-       To do: have the records of proxy.zone published. Now:
-       missing _xmpp-server._tcp.contoso.com. SRV 10 0 5269 xmpp.contoso.com.
-       missing xmpp.contoso.com. A 192.0.2.10
-    7. Check
-       To do: proxy.toml cannot be used yet; `s2spec proxy check --config
-       proxy.toml` shows why
-    Still to do: 3. Policies, 4. Certificates, 6. DNS, 7. Check. Then run the
-    command again.
+    insta::assert_snapshot!(by_steps(&done.out), @r"
+    1. Configuration proxy.toml serves contoso.com
+    2. Firewall let through: TCP from anywhere to 0.0.0.0:5269; TCP from this host to port 5269 anywhere; TCP from the gateway to 127.0.0.1:23456; DNS; no member's address is one of this machine: what comes to it has to be forwarded here
+    3. Policies To do: write gateway.toml, the gateway's configuration with its users, as docs/gateway.md says, or have it written by --user; or name another one by --gateway-config, `none` if the gateway is another program
+    4. Certificates To do: send external.csr to the authority; put its answer to external.crt; send internal.csr to the authority; put its answer to internal.crt; put the authorities of the other end to internal-ca.crt
+    5. Partners allowed: gmail.com
+    6. DNS To do: have the records of proxy.zone published. Now: missing _xmpp-server._tcp.contoso.com. SRV 10 0 5269 xmpp.contoso.com. missing xmpp.contoso.com. A 192.0.2.10
+    7. Check To do: proxy.toml cannot be used yet; `s2spec proxy check --config proxy.toml` shows why Still to do: 3. Policies, 4. Certificates, 6. DNS, 7. Check. Then run the command again.
     ");
     let config = place.config();
     let (_, secret) = config.split_once("secret = \"").expect("it has one");
@@ -70,7 +63,8 @@ async fn without_a_terminal_the_walk_takes_its_answers_from_options() {
     assert_eq!(secret.len(), 48);
     let shown = config
         .replace(secret, "…")
-        .replace(&address, "127.0.0.1:53");
+        .replace(&address, "127.0.0.1:53")
+        .replace("[::]:5269", "0.0.0.0:5269");
     insta::assert_snapshot!(shown, @r#"
     # The proxy. `s2spec proxy check` says whether it can be used; reference-proxy/proxy.toml explains each
     # setting. Paths of PEM files are relative to this file.
@@ -119,6 +113,9 @@ async fn without_a_terminal_the_walk_takes_its_answers_from_options() {
     assert_eq!(place.config(), config);
     assert_eq!(place.text("external.key"), key);
     assert!(!again.out.contains("Subject"), "{}", again.out);
+    let sent =
+        "send external.csr to the authority, if it is not sent yet; put its answer to external.crt";
+    assert!(by_steps(&again.out).contains(sent), "{}", again.out);
 }
 
 #[test]
@@ -132,6 +129,14 @@ fn a_missing_answer_is_named_and_leaves_nothing_half_written() {
         ("--gateway", "192.0.2.1", "IP address"),
         ("--dns", "192.0.2.1", "ADDRESS:PORT"),
         ("--internal-listen", "here", "ADDRESS:PORT"),
+        ("--country", "USA", "two letters"),
+        ("--member", "foo=bar", "not an IP address"),
+        ("--partner", "contoso.com", "served here"),
+        ("--partner-kind", "icq", "google-talk"),
+        ("--ca", "none.pem", "No such file"),
+        ("--policy", "service:x", "site:NAME"),
+        ("--receiver", "gmail.com", "user@domain"),
+        ("--user", "ana@other.com", "not served here"),
     ] {
         let mut words = vec!["setup"];
         let mut given = ANSWERS.split_whitespace();
@@ -149,7 +154,7 @@ fn a_missing_answer_is_named_and_leaves_nothing_half_written() {
             done.err
         );
     }
-    assert_eq!(fs::read_dir(place.path("")).expect("a folder").count(), 0);
+    assert_eq!(fs::read_dir(place.path("")).expect("a folder").count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -222,7 +227,7 @@ async fn users_are_let_talk_to_partners_by_a_policy() {
         "{}",
         done.err
     );
-    let (done, _) = walk(place, "--gateway-config none").await;
+    let (done, _) = walk(place, &format!("{options} --gateway-config none")).await;
     assert!(
         done.out.contains("the gateway is another program"),
         "{}",
@@ -258,6 +263,7 @@ async fn what_is_there_is_judged() {
             "[\"contoso.com\"]",
             "[\"contoso.com\", \"chat.contoso.com\"]",
         )
+        .replace("[::]:5269", "0.0.0.0:5269")
         .replace("0.0.0.0:5269", "192.0.2.1:5269")
         .replace(
             "# The side towards the gateway.",
@@ -273,4 +279,91 @@ async fn what_is_there_is_judged() {
     );
     assert!(out.contains("To do: replace chat.crt: "), "{out}");
     assert!(!out.contains("replace external.crt"), "{out}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_of_a_further_walk_are_done_or_refused() {
+    let dns = Dns::start().expect("a port");
+    let options = format!("{ANSWERS} --dns {}", dns.address());
+    let (_, place) = walk(empty(), &options).await;
+    // The same again is no contradiction.
+    let (done, mut place) = walk(place, &options).await;
+    assert_eq!(done.code, Some(1), "{}", done.err);
+    for (options, part) in [
+        ("--domain other.com", "another `domains` already"),
+        ("--gateway other.contoso.com", "another `gateways` already"),
+        ("--dns 192.0.2.1:53", "another `dns` already"),
+        (
+            "--internal-listen 127.0.0.1:1",
+            "another `internal.listen` already",
+        ),
+        (
+            "--member xmpp.contoso.com=192.0.2.11",
+            "proxy.zone has other records",
+        ),
+        (
+            "--organization Litware",
+            "external.csr has another one already",
+        ),
+        (
+            "--partner gmail.com --partner-kind tls",
+            "allowed otherwise already",
+        ),
+    ] {
+        let before = place.config();
+        let (done, same) = walk(place, options).await;
+        assert_eq!(done.code, Some(2), "{options}: {}", done.out);
+        assert!(done.err.contains(part), "{options}: {}", done.err);
+        assert_eq!(same.config(), before);
+        place = same;
+    }
+    let (done, place) = walk(place, "--partner fabrikam.com --partner-kind tls").await;
+    assert!(
+        done.out.contains("allowed: gmail.com, fabrikam.com"),
+        "{}",
+        done.out
+    );
+    let config = place.config().replace("[::]:5269", "0.0.0.0:5269");
+    fs::write(place.path("proxy.toml"), config).expect("it has room");
+    fs::remove_file(place.path("proxy.zone")).expect("it was there");
+    let (done, _) = walk(place, "--member xmpp.contoso.com=2001:db8::7").await;
+    let deaf = "nobody listens at 2001:db8::7";
+    assert!(by_steps(&done.out).contains(deaf), "{}", done.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_of_the_gateway_is_written_for_a_first_user() {
+    let dns = Dns::start().expect("a port");
+    let options = format!(
+        "{ANSWERS} --dns {} --user ana@contoso.com --policy global",
+        dns.address()
+    );
+    let (done, place) = walk(empty(), &options).await;
+    let out = by_steps(&done.out);
+    assert!(
+        out.contains("the only user of gateway.toml may talk to partners"),
+        "{out}{}",
+        done.err
+    );
+    let sent =
+        "send gateway.csr to the authority, if it is not sent yet; put its answer to gateway.crt";
+    assert!(out.contains(sent), "{out}");
+    let authority = Authority::new(1);
+    put(
+        &place,
+        &authority,
+        &["gateway.contoso.com"],
+        Certificate::Good,
+        "gateway",
+    );
+    fs::copy(place.path("ca.crt"), place.path("internal-ca.crt")).expect("it has room");
+    let mut check = crate::s2spec();
+    let check = check.args(["gateway", "check", "--config", "gateway.toml"]);
+    let checked = check.current_dir(place.path("")).output().expect("it runs");
+    let err = String::from_utf8_lossy(&checked.stderr);
+    assert_eq!(checked.status.code(), Some(0), "{err}");
+    let text = place.text("gateway.toml");
+    let (done, place) = walk(place, "").await;
+    assert!(!by_steps(&done.out).contains("gateway.csr"), "{}", done.out);
+    assert_eq!(place.text("gateway.toml"), text);
 }

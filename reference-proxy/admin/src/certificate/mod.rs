@@ -97,9 +97,10 @@ pub(crate) fn faults(
     })
 }
 
-fn read(file: &Path) -> Result<String, Error> {
+/// The text of a PEM file.
+pub(crate) fn read(file: &Path) -> Result<String, Error> {
     let name = file.display().to_string();
-    let bytes = fs::read(file)
-        .map_err(|error| Error::environment(format!("cannot read {name}"), error))?;
+    let bytes =
+        fs::read(file).map_err(|error| Error::environment(format!("cannot read {name}"), error))?;
     pem_text(bytes, &name).map_err(Error::Usage)
 }

@@ -87,13 +87,18 @@ pub(super) fn compare(
     })
 }
 
+/// Ports and targets of one priority.
+type Services<'a> = BTreeSet<(u16, &'a str)>;
+
 /// The addresses, and the services of each priority, the best first. A weight is one among equals, and there are none.
-fn order(records: &BTreeSet<Data>) -> (BTreeSet<IpAddr>, Vec<BTreeSet<(u16, &str)>>) {
+fn order(records: &BTreeSet<Data>) -> (BTreeSet<IpAddr>, Vec<Services<'_>>) {
     let mut addresses = BTreeSet::new();
-    let mut services: BTreeMap<u16, BTreeSet<(u16, &str)>> = BTreeMap::new();
+    let mut services: BTreeMap<u16, Services<'_>> = BTreeMap::new();
     for record in records {
         match record {
-            Data::Address(address) => drop(addresses.insert(*address)),
+            Data::Address(address) => {
+                addresses.insert(*address);
+            }
             Data::Srv {
                 priority,
                 port,

@@ -38,6 +38,16 @@ pub(crate) struct Record {
     pub(super) data: Data,
 }
 
+impl Record {
+    /// The address, if it is of one.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        match self.data {
+            Data::Address(address) => Some(address),
+            Data::Srv { .. } => None,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Data {
     Srv {

@@ -70,6 +70,9 @@ pub(super) struct Answers {
     /// The policy by which all users may talk to partners, if nobody may yet: global, or one to grant
     #[arg(long, value_name = "IDENTITY")]
     pub(super) policy: Option<String>,
+    /// A first user of the gateway, for whom its configuration file is written if there is none
+    #[arg(long, value_name = "USER@DOMAIN")]
+    pub(super) user: Option<String>,
     /// A user of a partner who gets a test message in the end
     #[arg(long, value_name = "USER@PARTNER")]
     pub(super) receiver: Option<String>,
@@ -114,6 +117,7 @@ impl Answers {
             partner_type: self.partner_type.or(file.partner_type),
             gateway_config: self.gateway_config.or(file.gateway_config),
             policy: self.policy.or(file.policy),
+            user: self.user.or(file.user),
             receiver: self.receiver.or(file.receiver),
         }
     }

@@ -1,11 +1,12 @@
 //! Certificates of both sides: requested, waited for, there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use reference_proxy::config::{Draft, List};
+use reference_proxy::config::{Domain, Draft, List};
 
+use super::answers::Answers;
 use super::ask::Question;
-use super::{State, Walk};
+use super::{State, Walk, gateway};
 use crate::certificate::{Faults, Presented, faults, without_own};
 use crate::error::Error;
 use crate::store::{self, beside};
@@ -20,6 +21,12 @@ pub(super) fn step(walk: &mut Walk<'_>) -> Result<State, Error> {
         walk.judge(&draft, [&own.certificate, &own.key], presented, &mut found)?;
     }
     walk.side(&draft, Presented::Internal, &mut found)?;
+    let [request, certificate] = ["csr", "crt"].map(|end| gateway::file(walk.config, end));
+    if request.exists() && !certificate.exists() {
+        let certificate = certificate.display();
+        found.open.push(unsent(&request));
+        found.open.push(format!("put its answer to {certificate}"));
+    }
     let Found { open, good, noted } = found;
     if !open.is_empty() {
         return Ok(State::Open(open.join("; ")));
@@ -29,6 +36,43 @@ pub(super) fn step(walk: &mut Walk<'_>) -> Result<State, Error> {
         text += &format!("; but {}", noted.join("; "));
     }
     Ok(State::Done(text))
+}
+
+fn unsent(request: &Path) -> String {
+    let request = request.display();
+    format!("send {request} to the authority, if it is not sent yet")
+}
+
+/// Refuses answers about the subject of a certificate where the request that is there has another one.
+pub(super) fn same(config: &Path, answers: &Answers, draft: &Draft) -> Result<(), Error> {
+    let Some(key) = beside(config, draft.external.key.first()) else {
+        return Ok(());
+    };
+    let request = key.with_extension("csr");
+    let Some(subject) = csr::subject(&request) else {
+        return Ok(());
+    };
+    for (option, short, answer) in [
+        ("organization", "O", &answers.organization),
+        ("organizational-unit", "OU", &answers.organizational_unit),
+        ("locality", "L", &answers.locality),
+        ("state", "ST", &answers.state),
+        ("country", "C", &answers.country),
+    ] {
+        let Some(text) = answer.as_deref().filter(|text| !text.is_empty()) else {
+            continue;
+        };
+        let is_there =
+            |(kind, value): &(String, String)| kind == short && value.eq_ignore_ascii_case(text);
+        if !subject.iter().any(is_there) {
+            let request = request.display();
+            return Err(Error::Usage(format!(
+                "`{text}` for --{option}: {request} has another one already; `s2spec proxy csr --force` makes another \
+                 request, and another key"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// What was found out about certificates.
@@ -64,6 +108,13 @@ impl Walk<'_> {
         }
         if let Some(certificate) = self.lacks(side.certificate.first()) {
             let certificate = certificate.display();
+            // Only who has sent it knows.
+            if found.open.len() == before
+                && let Some(key) = beside(self.config, side.key.first())
+            {
+                let request = key.with_extension("csr");
+                found.open.push(unsent(&request));
+            }
             found.open.push(format!("put its answer to {certificate}"));
         }
         if let Some(ca) = self.lacks(&side.ca) {
@@ -131,23 +182,24 @@ impl Walk<'_> {
         beside(self.config, setting).filter(|file| !file.exists())
     }
 
+    /// What the inner certificate of this proxy names.
+    pub(super) fn own_name(&mut self) -> Result<Domain, Error> {
+        let first = self.answers.member.first();
+        let first = first.and_then(|member| member.split('=').next());
+        let first = first.map(str::to_owned);
+        let question = Question {
+            text: "Name of this proxy, for its inner certificate",
+            option: "member",
+            default: None,
+        };
+        self.asker.ask(&question, first.as_deref(), value::domain)
+    }
+
     fn request(&mut self, internal: bool) -> Result<(), Error> {
         let answers = self.answers.clone();
         let mut wish = csr::Args::default();
         if internal {
-            let members = answers.member.first().map(|member| {
-                let name = member.split('=').next();
-                name.unwrap_or_default().to_owned()
-            });
-            let question = Question {
-                text: "Name of this proxy, for its inner certificate",
-                option: "member",
-                default: None,
-            };
-            let name = self
-                .asker
-                .ask(&question, members.as_deref(), value::domain)?;
-            wish = csr::Args::internal(name);
+            wish = csr::Args::internal(self.own_name()?);
         }
         let mut field = |text, option, given: &Option<String>| {
             let question = Question {

@@ -1,11 +1,12 @@
 //! The configuration file, and what has to be there outside of it.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 
+use reference_proxy::config::Domain;
 use toml_edit::{Array, DocumentMut, Item, Value};
 
 use super::ask::Question;
-use super::{State, Walk};
+use super::{State, Walk, authorities};
 use crate::error::Error;
 use crate::store::{self, put};
 use crate::value;
@@ -13,9 +14,13 @@ use crate::value;
 /// The file of a walk that begins.
 const TEMPLATE: &str = include_str!("template.toml");
 
+/// The authorities of the system.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// Writes the file, if there is none yet.
 pub(super) fn step(walk: &mut Walk<'_>) -> Result<State, Error> {
-    let name = walk.config.display().to_string();
+    let config = walk.config;
+    let name = config.display().to_string();
     if !walk.config.exists() {
         let domains = walk.list(
             "domain",
@@ -35,11 +40,7 @@ pub(super) fn step(walk: &mut Walk<'_>) -> Result<State, Error> {
                 default: Some(""),
             },
             Some(dns.as_str()).filter(|dns| !dns.is_empty()),
-            |text| {
-                parts(text)
-                    .map(value::address)
-                    .collect::<Result<Vec<_>, _>>()
-            },
+            servers,
         )?;
         let given = walk.answers.internal_listen.clone();
         let listen = walk.asker.ask(
@@ -56,10 +57,14 @@ pub(super) fn step(walk: &mut Walk<'_>) -> Result<State, Error> {
             &Question {
                 text: "Authorities that partners' certificates come from",
                 option: "ca",
-                default: Some("/etc/ssl/certs/ca-certificates.crt"),
+                default: Some(AUTHORITIES),
             },
             given.as_deref(),
-            |text| Ok(text.to_owned()),
+            |text| match text {
+                // What is missing there is told with the certificates.
+                AUTHORITIES => Ok(text.to_owned()),
+                text => authorities(config, text),
+            },
         )?;
         let mut document = TEMPLATE
             .parse::<DocumentMut>()
@@ -70,6 +75,7 @@ pub(super) fn step(walk: &mut Walk<'_>) -> Result<State, Error> {
         put(whole, "dns", dns.collect::<Array>());
         put(whole, "secret", secret()?);
         for (table, setting, value) in [
+            ("external", "listen", Value::from(outside())),
             ("external", "ca", Value::from(ca)),
             ("internal", "listen", Value::from(listen.to_string())),
             ("internal", "gateways", Array::from_iter(gateways).into()),
@@ -95,15 +101,30 @@ impl Walk<'_> {
             option,
             default: None,
         };
-        self.asker.ask(&question, given.as_deref(), |text| {
-            let domains: Result<Vec<String>, String> = parts(text)
-                .map(|part| value::domain(part).map(|domain| domain.to_string()))
-                .collect();
-            match domains {
-                Ok(domains) if domains.is_empty() => Err("expected a domain".to_owned()),
-                other => other,
-            }
-        })
+        let domains = self.asker.ask(&question, given.as_deref(), domains)?;
+        Ok(domains.iter().map(Domain::to_string).collect())
+    }
+}
+
+/// Reads domains, at least one.
+pub(super) fn domains(text: &str) -> Result<Vec<Domain>, String> {
+    let domains: Result<Vec<Domain>, String> = parts(text).map(value::domain).collect();
+    match domains {
+        Ok(domains) if domains.is_empty() => Err("expected a domain".to_owned()),
+        other => other,
+    }
+}
+
+/// Reads name servers, or none.
+pub(super) fn servers(text: &str) -> Result<Vec<SocketAddr>, String> {
+    parts(text).map(value::address).collect()
+}
+
+/// Where partners are listened for: at all addresses of both families, where there is IPv6.
+fn outside() -> &'static str {
+    match TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)) {
+        Ok(_) => "[::]:5269",
+        Err(_) => "0.0.0.0:5269",
     }
 }
 

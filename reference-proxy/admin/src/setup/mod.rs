@@ -9,6 +9,8 @@ mod ask;
 mod certificates;
 mod configuration;
 mod firewall;
+mod gateway;
+mod judged;
 mod partners;
 mod policies;
 mod published;
@@ -19,8 +21,10 @@ use std::path::Path;
 use reference_proxy::config::Config;
 use reference_proxy::control::{Client, Health};
 
-use crate::error::{Error, Exit};
+use crate::error::{Error, Exit, chained};
 use crate::output::{folded, print};
+use crate::store::beside;
+use crate::{certificate, value};
 use answers::Answers;
 pub(crate) use answers::Args;
 use ask::{Asker, Question};
@@ -40,6 +44,16 @@ struct Walk<'a> {
     asker: Asker,
 }
 
+/// Looks whether a setting names authorities: a file beside the configuration that has certificates.
+fn authorities(config: &Path, text: &str) -> Result<String, String> {
+    let file = beside(config, text).ok_or("expected the name of a file")?;
+    match certificate::read(&file) {
+        Ok(read) if read.contains("-----BEGIN CERTIFICATE-----") => Ok(text.to_owned()),
+        Ok(_) => Err("there is no certificate in it".to_owned()),
+        Err(error) => Err(chained(&error)),
+    }
+}
+
 type Step = fn(&mut Walk<'_>) -> Result<State, Error>;
 
 const STEPS: [(&str, Step); 7] = [
@@ -53,9 +67,11 @@ const STEPS: [(&str, Step); 7] = [
 ];
 
 pub(crate) fn command(config: &Path, args: &Args) -> Result<Exit, Error> {
+    let answers = args.answers()?;
+    judged::judge(config, &answers)?;
     let mut walk = Walk {
         config,
-        answers: args.answers()?,
+        answers,
         asker: Asker::new(io::stdin().is_terminal()),
     };
     let mut open = Vec::new();
@@ -111,12 +127,15 @@ fn check(walk: &mut Walk<'_>) -> Result<State, Error> {
     let receiver = walk.answers.receiver.clone();
     let receiver = walk
         .asker
-        .ask(&question, receiver.as_deref(), |text| Ok(text.to_owned()))?;
-    if receiver.is_empty() {
+        .ask(&question, receiver.as_deref(), |text| match text {
+            "" => Ok(None),
+            text => value::user(text).map(Some),
+        })?;
+    let Some(receiver) = receiver.map(|user| user.to_string()) else {
         return Ok(State::Done(
             "the proxy runs; `s2spec proxy test-im` tries the whole way to a partner".to_owned(),
         ));
-    }
+    };
     let tested = client.test_im(&receiver, None)?;
     Ok(match tested.broken {
         None => State::Done(format!("the proxy runs, and {receiver} can be reached")),

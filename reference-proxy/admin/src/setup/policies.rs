@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use reference_gateway::config::Draft;
 
 use super::ask::Question;
-use super::{State, Walk};
+use super::{State, Walk, gateway};
 use crate::error::Error;
 use crate::policy;
 
@@ -20,11 +20,10 @@ pub(super) fn step(walk: &mut Walk<'_>) -> Result<State, Error> {
         ));
     };
     let name = file.display().to_string();
-    if !file.exists() {
-        return Ok(State::Open(format!(
-            "write {name}, the gateway's configuration with its users, as docs/gateway.md says; or name \
-             another one by --gateway-config, `none` if the gateway is another program"
-        )));
+    if !file.exists()
+        && let Some(open) = gateway::write(walk, &file)?
+    {
+        return Ok(open);
     }
     let (users, allowed) = counts(&file)?;
     if users == 0 {
@@ -62,6 +61,7 @@ pub(super) fn step(walk: &mut Walk<'_>) -> Result<State, Error> {
             "still no user may: another policy counts for each; `s2spec proxy policy get --gateway {name}` \
              shows them"
         )),
+        1 if users == 1 => State::Done(format!("the only user of {name} may talk to partners")),
         all if all == users => {
             State::Done(format!("all {users} users of {name} may talk to partners"))
         }
