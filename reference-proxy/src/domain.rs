@@ -30,6 +30,9 @@ pub enum DomainError {
     /// Against the rules for names of hosts, or for internationalized ones.
     #[error("not a valid domain name")]
     Invalid,
+    /// Behind a name, or an address.
+    #[error("its port is no number from 1 to 65535")]
+    Port,
     /// With a local part or a resource.
     #[error("expected a domain name without `@` and `/`")]
     NotBare,
@@ -189,7 +192,7 @@ impl ProxyAddress {
     pub fn parse(text: &str) -> Result<Self, DomainError> {
         if let Ok(address) = text.parse::<SocketAddr>() {
             return match address.port() {
-                0 => Err(DomainError::Invalid),
+                0 => Err(DomainError::Port),
                 _ => Ok(Self::Address(address)),
             };
         }
@@ -202,7 +205,7 @@ impl ProxyAddress {
                 Ok(port) if port != 0 && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                     (host, port)
                 }
-                _ => return Err(DomainError::Invalid),
+                _ => return Err(DomainError::Port),
             },
         };
         Ok(Self::Name {

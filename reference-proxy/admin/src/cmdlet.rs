@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use clap::Command;
+use clap::{ArgAction, Command};
+
+use crate::value;
 
 /// The arguments of the program with the options of `proxy` as clap reads them: `--tls-negotiation` for
 /// `-TlsNegotiation`, in any case, and the value behind a colon behind `=`.
@@ -25,20 +27,36 @@ pub(crate) fn understood(
             break;
         }
         match word.to_str().and_then(|word| option(word, &options)) {
-            Some((option, None)) => read.push(option.into()),
-            Some((option, Some(value))) => read.push(format!("{option}={value}").into()),
             None => read.push(word),
+            Some((Known { name, .. }, None)) => read.push(format!("--{name}").into()),
+            // A switch is there or not.
+            Some((Known { name, switch: true }, Some(value))) if value::boolean(value).is_ok() => {
+                if value::boolean(value) == Ok(true) {
+                    read.push(format!("--{name}").into());
+                }
+            }
+            Some((Known { name, .. }, Some(value))) => {
+                read.push(format!("--{name}={value}").into())
+            }
         }
     }
     read.extend(arguments);
     read
 }
 
+/// An option of clap.
+#[derive(Clone)]
+struct Known {
+    name: String,
+    /// Whether it has no value.
+    switch: bool,
+}
+
 /// An option of PowerShell's form, and its value if it is part of the word.
 fn option<'a>(
     word: &'a str,
-    options: &BTreeMap<String, String>,
-) -> Option<(String, Option<&'a str>)> {
+    options: &BTreeMap<String, Known>,
+) -> Option<(Known, Option<&'a str>)> {
     let name = word.strip_prefix('-')?;
     let name = name.strip_prefix('-').unwrap_or(name);
     let (name, value) = match name.split_once(':') {
@@ -49,16 +67,29 @@ fn option<'a>(
     if name.len() < 2 || !name.bytes().all(|byte| byte.is_ascii_alphabetic()) {
         return None;
     }
-    let known = options.get(&name.to_ascii_lowercase())?;
-    Some((format!("--{known}"), value))
+    let known = options.get(&name.to_ascii_lowercase()).cloned();
+    // Named as a whole it is refused as a whole.
+    let unknown = || {
+        let is_one = name.starts_with(|letter: char| letter.is_ascii_uppercase());
+        let name = name.to_owned();
+        is_one.then_some(Known {
+            name,
+            switch: false,
+        })
+    };
+    Some((known.or_else(unknown)?, value))
 }
 
 /// The long options of a command and those below it, by their letters alone.
-fn collect(command: &Command, options: &mut BTreeMap<String, String>) {
+fn collect(command: &Command, options: &mut BTreeMap<String, Known>) {
     for argument in command.get_arguments() {
         let aliases = argument.get_all_aliases().unwrap_or_default();
         for name in argument.get_long().into_iter().chain(aliases) {
-            options.insert(name.replace('-', ""), name.to_owned());
+            let known = Known {
+                name: name.to_owned(),
+                switch: matches!(argument.get_action(), ArgAction::SetTrue),
+            };
+            options.insert(name.replace('-', ""), known);
         }
     }
     for below in command.get_subcommands() {
@@ -72,7 +103,13 @@ mod tests {
 
     fn read(line: &str) -> String {
         let proxy = Command::new("proxy").subcommand(
-            Command::new("partner").arg(clap::Arg::new("t").long("tls-negotiation").alias("tls")),
+            Command::new("partner")
+                .arg(clap::Arg::new("t").long("tls-negotiation").alias("tls"))
+                .arg(
+                    clap::Arg::new("w")
+                        .long("what-if")
+                        .action(ArgAction::SetTrue),
+                ),
         );
         let words = line.split(' ').map(OsString::from);
         let read = understood(words, &proxy);
@@ -92,7 +129,10 @@ mod tests {
             ("--TlsNegotiation Optional", "--tls-negotiation Optional"),
             ("-Tls Optional", "--tls Optional"),
             ("-h", "-h"),
-            ("-Other x", "-Other x"),
+            ("-Other x", "--Other x"),
+            ("-WhatIf:$true x", "--what-if x"),
+            ("-WhatIf:$false x", "x"),
+            ("-WhatIf:perhaps", "--what-if=perhaps"),
             ("-- -TlsNegotiation", "-- -TlsNegotiation"),
         ] {
             let line = format!("s2spec proxy partner {line}");

@@ -35,13 +35,13 @@ pub(crate) struct Args {
     #[arg(long)]
     sip: bool,
     /// A further name; may be given several times
-    #[arg(long, value_name = "NAME", value_parser = value::domain)]
+    #[arg(long, value_name = "NAME", value_parser = value::name)]
     san: Vec<Domain>,
     /// Kind of key
     #[arg(long, value_name = "KIND", default_value = "rsa-2048")]
     key_type: KeyType,
-    /// Subject: the common name [default: the first name]
-    #[arg(long, value_name = "NAME", value_parser = value::line)]
+    /// Subject: the common name [default: the first name, unless it is too long for one]
+    #[arg(long, value_name = "NAME", value_parser = value::common_name)]
     common_name: Option<String>,
     /// Subject: the organization
     #[arg(long, value_name = "TEXT", value_parser = value::line)]
@@ -212,7 +212,8 @@ fn names(draft: &Draft, args: &Args) -> Result<Vec<Domain>, Error> {
 /// The subject as shown, and the request as PEM.
 fn request(names: &[Domain], args: &Args, key: &KeyPair) -> Result<(String, String), Error> {
     let unusable = |error| Error::environment("cannot make a request", error);
-    let first = names.first().map(Domain::to_string).unwrap_or_default();
+    let first = names.first().map(Domain::to_string);
+    let first = first.filter(|name| name.len() <= value::COMMON_NAME);
     let fields = [
         (DnType::CountryName, "C", args.country.clone()),
         (DnType::StateOrProvinceName, "ST", args.state.clone()),
@@ -223,11 +224,7 @@ fn request(names: &[Domain], args: &Args, key: &KeyPair) -> Result<(String, Stri
             "OU",
             args.organizational_unit.clone(),
         ),
-        (
-            DnType::CommonName,
-            "CN",
-            Some(args.common_name.clone().unwrap_or(first)),
-        ),
+        (DnType::CommonName, "CN", args.common_name.clone().or(first)),
     ];
     let mut subject = DistinguishedName::new();
     let mut shown = Vec::new();

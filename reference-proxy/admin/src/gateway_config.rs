@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueHint};
 use reference_proxy::config::Draft;
 use serde_json::{Value, json};
 use toml_edit::{DocumentMut, Item, Table, TableLike};
@@ -32,6 +32,11 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct Get {
+    #[command(flatten)]
+    identity: Identity,
+    /// The configuration if its identity fits
+    #[arg(long, value_name = "PATTERN", value_hint = ValueHint::Other)]
+    filter: Option<String>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -40,9 +45,19 @@ struct Get {
     gateway: Option<PathBuf>,
 }
 
+/// Which configuration, as with the cmdlets: there is one.
+#[derive(Debug, clap::Args)]
+struct Identity {
+    /// Global, which is the only one
+    #[arg(long, value_name = "IDENTITY", value_parser = value::global)]
+    identity: Option<()>,
+}
+
 /// A time is a number of seconds, or a text such as 250ms, 60s, 5m, 8h.
 #[derive(Debug, clap::Args)]
 struct Set {
+    #[command(flatten)]
+    identity: Identity,
     /// Connections with all partners at a time [default: 1000]
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = value::count)]
     connection_limit: Option<u32>,
@@ -65,15 +80,15 @@ struct Set {
     /// Whether the log has what messages say [default: false]
     #[arg(long, value_name = "BOOL", value_parser = value::boolean)]
     enable_logging_all_message_bodies: Option<bool>,
-    /// Seconds after which the gateway refreshes subscriptions to presence [default: 28800]
+    /// Time after which the gateway refreshes subscriptions to presence [default: 28800]
     #[arg(
         long,
-        value_name = "SECONDS",
+        value_name = "TIME",
         allow_negative_numbers = true,
-        value_parser = value::count,
+        value_parser = value::time,
         requires = "gateway"
     )]
-    subscription_refresh_interval: Option<u32>,
+    subscription_refresh_interval: Option<String>,
     /// The gateway's configuration file, for what is set there
     #[arg(long, value_name = "FILE")]
     gateway: Option<PathBuf>,
@@ -106,6 +121,12 @@ const LIMITS: [(&str, &str); 5] = [
 pub(crate) fn command(config: &Path, args: &Args) -> Result<Exit, Error> {
     match &args.command {
         Command::Get(get) => {
+            let pattern = get.filter.as_deref().unwrap_or("*").to_lowercase();
+            if !fast_glob::glob_match(&pattern, "global") {
+                return Err(Error::Usage(format!(
+                    "no identity fits `{pattern}`: there is one configuration, Global"
+                )));
+            }
             let (_, draft) = store::read(config)?;
             let refresh = refresh(get.gateway.as_deref())?;
             print(&match get.json {
@@ -170,9 +191,9 @@ fn change(config: &Path, set: &Set) -> Result<Exit, Error> {
     }
     // The gateway's file may be in the same folder, whose lock ends here.
     let draft = store.finish(set.what_if)?;
-    if let (Some(seconds), Some(gateway)) = (set.subscription_refresh_interval, &set.gateway) {
+    if let (Some(time), Some(gateway)) = (&set.subscription_refresh_interval, &set.gateway) {
         let mut store = Store::open(gateway)?;
-        put(table(&mut store.document)?, REFRESH, i64::from(seconds));
+        put(table(&mut store.document)?, REFRESH, amount(time));
         if !set.what_if {
             store.replace()?;
             running::tell_gateway(gateway);

@@ -23,6 +23,7 @@ mod status;
 mod store;
 mod tables;
 mod test_im;
+mod unused;
 mod value;
 
 use std::ffi::OsString;
@@ -40,6 +41,9 @@ pub struct Args {
     #[arg(long, global = true, value_name = "FILE", env = "S2SPEC_CONFIG")]
     config: Option<PathBuf>,
 
+    #[command(flatten)]
+    unused: unused::Unused,
+
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -55,7 +59,7 @@ enum Command {
     /// Show and change limits and times (…-CsXmppGatewayConfiguration)
     GatewayConfig(gateway_config::Args),
     /// Go the whole way from nothing to a proxy that federates
-    Setup(setup::Args),
+    Setup(Box<setup::Args>),
     /// Make a key and a request for a certificate
     Csr(csr::Args),
     /// Check a certificate, or take it into use

@@ -1,9 +1,13 @@
 //! Values of options, in the spelling of the cmdlets or of the file.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use reference_gateway::address::Bare;
 use reference_proxy::config::{Domain, Draft, PartnerType, ProxyAddress, Support};
+use reference_proxy::wire::seconds;
+use serde::de::IntoDeserializer;
+use serde::de::value::Error as ValueError;
 
 use crate::error::Error;
 
@@ -109,7 +113,10 @@ pub(crate) fn limit(text: &str) -> Result<Change<u32>, String> {
     change(text, |text| match text.parse() {
         Ok(0) => Err("the limit may not be zero; remove the partner to refuse it".to_owned()),
         Ok(limit) => Ok(limit),
-        Err(_) => Err("expected a number, or nothing for the limit of all partners".to_owned()),
+        Err(_) => Err(format!(
+            "expected a number from 1 to {}, or nothing for the limit of all partners",
+            u32::MAX
+        )),
     })
 }
 
@@ -118,6 +125,48 @@ pub(crate) fn count(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err(format!("expected a number from 1 to {}", u32::MAX)),
         Ok(count) => Ok(count),
+    }
+}
+
+/// Reads a time as the files have it.
+pub(crate) fn time(text: &str) -> Result<String, String> {
+    let read = match text.parse::<u64>() {
+        Ok(number) => seconds(IntoDeserializer::<ValueError>::into_deserializer(number)),
+        Err(_) => seconds(IntoDeserializer::<ValueError>::into_deserializer(text)),
+    };
+    match read {
+        Ok(Duration::ZERO) => Err("expected a time longer than nothing".to_owned()),
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Reads the identity of the only configuration.
+pub(crate) fn global(text: &str) -> Result<(), String> {
+    match text.eq_ignore_ascii_case("global") {
+        true => Ok(()),
+        false => Err("there is one configuration, and its identity is Global".to_owned()),
+    }
+}
+
+/// Reads a name for a certificate.
+pub(crate) fn name(text: &str) -> Result<Domain, String> {
+    match text.starts_with("*.") {
+        true => Err("a wildcard stands for no domain itself, which is what partners look for: give each name".to_owned()),
+        false => domain(text),
+    }
+}
+
+/// The most characters of a common name (X.520).
+pub(crate) const COMMON_NAME: usize = 64;
+
+/// Reads a common name.
+pub(crate) fn common_name(text: &str) -> Result<String, String> {
+    match text.chars().count() > COMMON_NAME {
+        true => Err(format!(
+            "a common name has at most {COMMON_NAME} characters (X.520)"
+        )),
+        false => line(text),
     }
 }
 

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
 use reference_proxy::control::{Client, ClientError};
-use reference_proxy::wire::{ReadError, Stanza, escape};
+use reference_proxy::wire::{ReadError, Stanza, escape, seconds};
+use serde::de::IntoDeserializer;
+use serde::de::value::Error as ValueError;
 use tokio::time::timeout;
 
 use crate::address::{AddressError, Bare};
@@ -60,9 +62,9 @@ struct Send {
     /// Presence instead of a message
     #[arg(long, value_name = "TYPE", conflicts_with = "body")]
     presence: Option<Presence>,
-    /// Seconds for which answers are shown
-    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
-    wait: u64,
+    /// How long answers are shown: a number of seconds, or a text such as 250ms, 60s, 5m
+    #[arg(long, value_name = "TIME", default_value = "2", value_parser = time)]
+    wait: Duration,
 }
 
 #[derive(Debug, clap::Args)]
@@ -206,7 +208,7 @@ async fn send(config: &Path, options: &Send) -> Result<(), Error> {
     let talking = async {
         talk.send(&stanza).await?;
         // The patience ends it.
-        while let Ok(next) = timeout(Duration::from_secs(options.wait), talk.next()).await {
+        while let Ok(next) = timeout(options.wait, talk.next()).await {
             show(&next?)?;
         }
         Ok::<(), Problem>(())
@@ -263,6 +265,14 @@ impl Send {
                 ))
             }
         }
+    }
+}
+
+/// Reads a time as the file has it.
+fn time(text: &str) -> Result<Duration, ValueError> {
+    match text.parse::<u64>() {
+        Ok(number) => seconds(IntoDeserializer::<ValueError>::into_deserializer(number)),
+        Err(_) => seconds(IntoDeserializer::<ValueError>::into_deserializer(text)),
     }
 }
 

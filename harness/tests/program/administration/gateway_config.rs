@@ -171,6 +171,15 @@ fn what_the_gateway_does_is_set_in_its_own_file() {
     assert_eq!(place.text("gateway.toml"), expected);
     assert_eq!(place.config(), CONFIG);
     refreshed("3600");
+    let units = [
+        "gateway-config",
+        "set",
+        "-SubscriptionRefreshInterval",
+        "8h",
+    ];
+    place.good(&[&units[..], &["--gateway", "gateway.toml"]].concat());
+    refreshed("8h");
+    place.good(&there);
     // Two files are not changed at once.
     let both = [&there[..], &["-ConnectionLimit", "7"]].concat();
     let done = place.refused(&both, 2);
@@ -207,4 +216,92 @@ fn a_change_warns_of_what_may_not_be_meant_since_then() {
         "{}",
         last.err
     );
+}
+
+#[test]
+fn parameters_of_the_cmdlets_are_understood_or_refused_with_the_reason() {
+    let place = Place::new();
+    place.good(&["gateway-config", "get", "-Identity", "global"]);
+    place.good(&["gateway-config", "get", "-Filter", "Glo*"]);
+    let set = [
+        "gateway-config",
+        "set",
+        "-Identity",
+        "Global",
+        "-ConnectionLimit",
+        "900",
+    ];
+    let done = place.good(&[&set[..], &["-WhatIf:$true"]].concat());
+    assert!(done.err.contains("is unchanged"), "{}", done.err);
+    place.good(&[&set[..], &["-WhatIf:$false"]].concat());
+    assert!(
+        place.config().contains("connections = 900"),
+        "{}",
+        place.config()
+    );
+    for (arguments, parts) in [
+        (
+            &["gateway-config", "get", "-Identity", "site:x"][..],
+            ["site:x", "is Global"],
+        ),
+        (
+            &["gateway-config", "get", "-Filter", "site*"],
+            ["`site*`", "Global"],
+        ),
+        (
+            &["partner", "get", "-LocalStore"],
+            ["--local-store", "because"],
+        ),
+        (
+            &["partner", "set", "-Instance", "$x"],
+            ["--instance", "because"],
+        ),
+        (
+            &["policy", "set", "-EnableOutsideAccess", "true"],
+            ["--enable-outside-access", "because"],
+        ),
+        (
+            &["test-im", "-TargetFqdn", "x.example"],
+            ["--target-fqdn", "because"],
+        ),
+        (
+            &["partner", "get", "-Elsewhere"],
+            ["'--Elsewhere'", "unexpected argument"],
+        ),
+        (
+            &["partner", "new", "x.com", "-ProxyFqdn", "p.x.com:99999"],
+            ["p.x.com:99999", "from 1 to 65535"],
+        ),
+        (
+            &["partner", "new", "x.com", "-ProxyFqdn", "p.x.com:0"],
+            ["p.x.com:0", "from 1 to 65535"],
+        ),
+        (
+            &["partner", "new", "x.com", "-ConnectionLimit", "99999999999"],
+            ["99999999999", "to 4294967295"],
+        ),
+        (
+            &["csr", "--san", "*.contoso.com"],
+            ["*.contoso.com", "a wildcard stands for no domain itself"],
+        ),
+        (
+            &[
+                "gateway-config",
+                "set",
+                "-SubscriptionRefreshInterval",
+                "8 hours",
+                "--gateway",
+                "g",
+            ],
+            ["8 hours", "a duration needs a unit"],
+        ),
+    ] {
+        let done = place.refused(arguments, 2);
+        for part in parts {
+            assert!(done.err.contains(part), "{part} is missing: {}", done.err);
+        }
+    }
+    let long = "x".repeat(65);
+    let done = place.refused(&["csr", "--common-name", &long], 2);
+    assert!(done.err.contains("at most 64 characters"), "{}", done.err);
 }

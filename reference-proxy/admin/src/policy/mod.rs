@@ -52,10 +52,18 @@ pub(crate) struct Identity {
 
 pub(crate) fn identity(text: &str) -> Result<Identity, String> {
     match Scope::parse(text) {
-        Ok(scope) => Ok(Identity {
-            text: text.trim().to_owned(),
-            scope,
-        }),
+        Ok(scope) => {
+            let text = text.trim();
+            // It only says that the policy is granted to users, which its own name does, too.
+            let text = match text.split_once(':') {
+                Some((_, name)) if matches!(scope, Scope::User(_)) => name,
+                _ => text,
+            };
+            Ok(Identity {
+                text: text.to_owned(),
+                scope,
+            })
+        }
         Err(error) => Err(error.to_string()),
     }
 }
