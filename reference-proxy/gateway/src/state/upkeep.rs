@@ -1,7 +1,8 @@
 //! What time and a new configuration do.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
+use reference_proxy::wire::PartnerType;
 use tokio::time::Instant;
 
 use super::inbound::gone;
@@ -78,12 +79,15 @@ impl State {
     }
 
     /// Follows a new configuration. Whoever may not communicate any more has presence withdrawn, in
-    /// both directions; whoever may again gets it back.
+    /// both directions; whoever may again gets it back. A partner whose type becomes a public one gets it again without
+    /// status notes.
     pub fn reload(&mut self, directory: Directory) -> Vec<Action> {
         let pairs = self.roster.all();
-        let could: BTreeSet<(Bare, Bare)> = pairs
-            .filter(|(user, contact, _)| self.may_talk(user, contact).is_ok())
-            .map(|(user, contact, _)| (user.clone(), contact.clone()))
+        let could: BTreeMap<(Bare, Bare), PartnerType> = pairs
+            .filter_map(|(user, contact, _)| {
+                let kind = self.may_talk(user, contact).ok()?;
+                Some(((user.clone(), contact.clone()), kind))
+            })
             .collect();
         self.directory = directory;
         let mut actions = Vec::new();
@@ -93,20 +97,32 @@ impl State {
             .map(|(user, contact, _)| (user.clone(), contact.clone()))
             .collect();
         for (user, contact) in pairs {
-            let could = could.contains(&(user.clone(), contact.clone()));
-            match self.may_talk(&user, &contact) {
-                Ok(_) if !could => {
-                    let entry = self.entry(&user, &contact);
-                    actions.extend(self.introduce(&user, &contact, &entry));
+            let could = could.get(&(user.clone(), contact.clone()));
+            let entry = self.entry(&user, &contact);
+            match (could, self.may_talk(&user, &contact)) {
+                (None, Ok(_)) => actions.extend(self.introduce(&user, &contact, &entry)),
+                // It is not to keep the status notes that it has seen.
+                (Some(PartnerType::Federated), Ok(kind))
+                    if kind != PartnerType::Federated && entry.from && self.has_note(&user) =>
+                {
+                    actions.extend(self.present(&user, &contact));
                 }
-                Err(why) if could => actions.extend(self.suspend(&user, &contact, why)),
-                Ok(_) | Err(_) => {}
+                (Some(_), Err(why)) => actions.extend(self.suspend(&user, &contact, why)),
+                (Some(_), Ok(_)) | (None, Err(_)) => {}
             }
         }
         actions.extend(self.follow_configuration());
         let users = &self.directory.users;
         self.refreshed.retain(|user, _| users.contains_key(user));
         actions
+    }
+
+    /// Whether any session of the user shows a status note.
+    fn has_note(&self, user: &Bare) -> bool {
+        self.sessions.available(user).any(|(_, presence)| {
+            let children = presence.children().unwrap_or_default();
+            children.iter().any(|child| child.name == "status")
+        })
     }
 
     /// Hides the two from each other. A subscription is kept only where the user may get access

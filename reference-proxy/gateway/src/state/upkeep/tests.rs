@@ -206,3 +206,27 @@ fn configuration_counts_where_it_changes_and_else_what_happened_since() {
     assert_eq!(*state.roster(), Roster::default());
     assert!(actions.len() > 4, "{actions:?}");
 }
+
+#[test]
+fn presence_is_repeated_without_its_note_when_a_partner_becomes_public() {
+    let mut world = World::busy(subscribed(Subscription::From));
+    world.says(
+        ANA,
+        "<presence><show>away</show><status>secret</status></presence>",
+    );
+    for (kind, told) in [
+        (PartnerType::Federated, 0),
+        (PartnerType::PublicVerified, 1),
+        (PartnerType::PublicUnverified, 0),
+    ] {
+        let mut changed = subscribed(Subscription::From);
+        changed
+            .partners
+            .values_mut()
+            .filter(|one| **one == PartnerType::Federated)
+            .for_each(|one| *one = kind);
+        let repeated = reload(&mut world, changed);
+        let again = format!("out <presence from='{ANA}/x' to='{FAY}'><show>away</show></presence>");
+        assert_eq!(repeated, vec![again; told], "{kind}");
+    }
+}
