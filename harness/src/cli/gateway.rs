@@ -1,6 +1,6 @@
 //! `s2spec gateway`: hands over to the gateway.
 
-use reference_gateway::command::{Args, Error, run};
+use reference_gateway::command::{Args, Error, Outcome, run};
 
 use super::logging;
 use crate::error::{CliError, Exit};
@@ -9,7 +9,8 @@ use crate::error::{CliError, Exit};
 pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
     logging::start(if args.runs_the_gateway() { "info" } else { "" });
     match run(args) {
-        Ok(()) => Ok(Exit::Expected),
+        Ok(Outcome::Good) => Ok(Exit::Expected),
+        Ok(Outcome::Returned) => Ok(Exit::Unexpected),
         Err(Error::Usage(text)) => Err(CliError::Usage(text)),
         Err(Error::Environment { doing, source }) => Err(CliError::environment(doing, source)),
     }

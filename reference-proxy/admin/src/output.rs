@@ -1,5 +1,6 @@
 //! What a command prints.
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 
 use crate::error::Error;
@@ -115,6 +116,26 @@ const NARROWEST: usize = 40;
 /// Where the values of a list begin.
 const VALUES: usize = 33;
 
+/// A text whose control characters are shown, and not obeyed: neither a terminal's orders, nor those that turn the
+/// direction of writing (UAX #9). What separates words and lines stays.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    let orders = |letter: char| {
+        letter.is_control() && !letter.is_whitespace()
+            || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(orders) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::new();
+    for letter in text.chars() {
+        match orders(letter) {
+            true => shown.extend(letter.escape_unicode()),
+            false => shown.push(letter),
+        }
+    }
+    Cow::Owned(shown)
+}
+
 /// A list of names and values, as PowerShell shows an object.
 #[derive(Default)]
 pub(crate) struct Lines {
@@ -126,7 +147,7 @@ impl Lines {
     pub(crate) fn add(&mut self, name: &str, value: &str) {
         let mut line = format!("{name:31}:");
         let mut filled = line.len();
-        for word in value.split_whitespace() {
+        for word in visible(value).split_whitespace() {
             let length = word.chars().count();
             if filled + 1 + length > WIDTH {
                 self.text.push_str(line.trim_end());

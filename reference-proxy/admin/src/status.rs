@@ -9,7 +9,7 @@ use reference_proxy::control::{
 };
 
 use crate::error::{Error, Exit};
-use crate::output::{columns, fitted, print};
+use crate::output::{columns, fitted, print, visible};
 
 /// How many refusals are shown.
 const REFUSALS: usize = 20;
@@ -194,7 +194,7 @@ fn refused(refusal: &RefusalStatus) -> String {
     }
     let _ = write!(words, ": {} by the {}", kind.condition, kind.by);
     if !text.is_empty() {
-        let _ = write!(words, ": {text}");
+        let _ = write!(words, ": {}", visible(text));
     }
     if *times > 1 {
         let _ = write!(words, " ({times} times)");

@@ -127,7 +127,10 @@ impl Store {
     /// # Errors
     /// When it cannot be written. The file is then what it was.
     pub(crate) fn replace(self) -> Result<(), Error> {
-        let text = self.document.to_string();
+        let mut text = self.document.to_string();
+        if ends_lines_with_crlf(&self.text) {
+            text = text.replace("\r\n", "\n").replace('\n', "\r\n");
+        }
         if text == self.text {
             return Ok(());
         }
@@ -136,6 +139,12 @@ impl Store {
             Error::environment(format!("{name} is unchanged: it cannot be written"), error)
         })
     }
+}
+
+/// Whether each line of a text ends as on Windows. The document knows only the other end.
+fn ends_lines_with_crlf(text: &str) -> bool {
+    let lines = text.matches('\n').count();
+    lines > 0 && text.matches("\r\n").count() == lines
 }
 
 /// How long another command may have the lock. It needs it only for a change.

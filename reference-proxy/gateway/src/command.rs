@@ -13,7 +13,7 @@ use serde::de::IntoDeserializer;
 use serde::de::value::Error as ValueError;
 use tokio::time::timeout;
 
-use crate::address::{AddressError, Bare};
+use crate::address::{Address, AddressError, Bare};
 use crate::config::{Config, ConfigError};
 use crate::gateway::StartError;
 use crate::serve::{Failure, until_stopped};
@@ -141,11 +141,20 @@ impl Args {
     }
 }
 
+/// How a command ended that could do its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All is as it should be.
+    Good,
+    /// What was sent came back as an error, which has been shown.
+    Returned,
+}
+
 /// Runs what the arguments ask for.
 ///
 /// # Errors
 /// See [`Error`].
-pub fn run(args: &Args) -> Result<(), Error> {
+pub fn run(args: &Args) -> Result<Outcome, Error> {
     let config = args.config.as_deref().ok_or_else(|| {
         let missing = "no configuration file: name it with --config FILE, or with the variable \
                        S2SPEC_GATEWAY_CONFIG";
@@ -156,21 +165,22 @@ pub fn run(args: &Args) -> Result<(), Error> {
         .build()
         .map_err(|error| Error::environment("cannot start threads", error))?;
     runtime.block_on(async {
-        match &args.command {
+        let done = match &args.command {
             None => until_stopped(config)
                 .await
                 .map_err(|failure| match failure {
                     Failure::Start(StartError::Config(error)) => error.into(),
                     other => Error::environment("cannot run the gateway", other),
                 }),
-            Some(Command::Send(options)) => send(config, options).await,
+            Some(Command::Send(options)) => return send(config, options).await,
             Some(Command::Listen(options)) => listen(config, options).await,
             Some(Command::Reload) => reload(config),
             Some(Command::Check) => {
                 Config::load(config)?;
                 print(&format!("{} can be used", config.display()))
             }
-        }
+        };
+        done.map(|()| Outcome::Good)
     })
 }
 
@@ -198,7 +208,7 @@ fn reload(config: &Path) -> Result<(), Error> {
     }
 }
 
-async fn send(config: &Path, options: &Send) -> Result<(), Error> {
+async fn send(config: &Path, options: &Send) -> Result<Outcome, Error> {
     let from = user("--from", &options.from)?;
     let to = user("--to", &options.to)?;
     let stanza = options.stanza(&to).map_err(|error| {
@@ -207,15 +217,26 @@ async fn send(config: &Path, options: &Send) -> Result<(), Error> {
     let mut talk = begin(config, &from).await?;
     let talking = async {
         talk.send(&stanza).await?;
+        let mut outcome = Outcome::Good;
         // The patience ends it.
         while let Ok(next) = timeout(options.wait, talk.next()).await {
-            show(&next?)?;
+            let next = next?;
+            show(&next)?;
+            if is_returned(&next, &to) {
+                outcome = Outcome::Returned;
+            }
         }
-        Ok::<(), Problem>(())
+        Ok::<Outcome, Problem>(outcome)
     };
     let talked = talking.await;
     talk.end().await;
     Ok(talked?)
+}
+
+/// Whether it is an error for what was sent to a contact.
+fn is_returned(stanza: &Stanza, to: &Bare) -> bool {
+    let from = stanza.from.as_deref().map(Address::parse);
+    stanza.type_.as_deref() == Some("error") && matches!(from, Some(Ok(from)) if from.bare == *to)
 }
 
 async fn listen(config: &Path, options: &Listen) -> Result<(), Error> {

@@ -368,33 +368,6 @@ fn a_removed_partner_takes_its_own_comment_along_and_no_other() {
 }
 
 #[test]
-fn partners_in_a_list_of_inline_tables_are_changed_there() {
-    let head = CONFIG.split("# Good friends").next().expect("a part");
-    let listed =
-        "partner = [\n    { domain = \"fabrikam.com\", tls = \"required\" }, # friends\n]\n";
-    let place = Place::with(&head.replacen("domains", &format!("{listed}domains"), 1));
-    place.good(&["partner", "new", "xmpp.org", "-SaslNegotiation", "Optional"]);
-    place.good(&[
-        "partner",
-        "set",
-        "fabrikam.com",
-        "-TlsNegotiation",
-        "Optional",
-    ]);
-    let config = place.config();
-    assert!(
-        config.contains("    { domain = \"fabrikam.com\", tls = \"optional\" },"),
-        "{config}"
-    );
-    assert!(
-        config.contains("\n    { domain = \"xmpp.org\", sasl = \"optional\" }"),
-        "{config}"
-    );
-    place.good(&["partner", "remove", "fabrikam.com"]);
-    assert_eq!(place.good(&["partner", "get"]).out.lines().count(), 2);
-}
-
-#[test]
 fn what_if_saves_nothing() {
     let place = Place::new();
     for arguments in [

@@ -81,3 +81,62 @@ fn a_file_with_mistakes_is_not_touched() {
     let done = place.refused(&["partner", "new", "gmail.com"], 2);
     assert!(done.err.contains("proxy.toml:2:1"), "{}", done.err);
 }
+
+#[test]
+fn ends_of_lines_are_kept() {
+    let place = Place::with(&CONFIG.replace('\n', "\r\n"));
+    place.good(&["partner", "new", "gmail.com"]);
+    let config = place.config();
+    assert!(config.contains("domain = \"gmail.com\"\r\n"), "{config:?}");
+    assert_eq!(config.matches('\n').count(), config.matches("\r\n").count());
+    assert!(config.starts_with(&CONFIG.replace('\n', "\r\n")));
+}
+
+#[test]
+fn control_characters_of_a_description_are_shown() {
+    let place = Place::new();
+    let text = "a\u{1b}[31mred\u{202e}txt";
+    place.good(&["partner", "set", "fabrikam.com", "-Description", text]);
+    let out = place.good(&["partner", "get", "fabrikam.com"]).out;
+    assert!(out.contains(r"a\u{1b}[31mred\u{202e}txt"), "{out:?}");
+    assert!(!out.contains(['\u{1b}', '\u{202e}']), "{out:?}");
+}
+
+#[test]
+fn partners_in_a_list_of_inline_tables_are_changed_there() {
+    let head = CONFIG.split("# Good friends").next().expect("a part");
+    let listed =
+        "partner = [\n    { domain = \"fabrikam.com\", tls = \"required\" }, # friends\n]\n";
+    let place = Place::with(&head.replacen("domains", &format!("{listed}domains"), 1));
+    place.good(&["partner", "new", "xmpp.org", "-SaslNegotiation", "Optional"]);
+    place.good(&[
+        "partner",
+        "set",
+        "fabrikam.com",
+        "-TlsNegotiation",
+        "Optional",
+    ]);
+    let config = place.config();
+    assert!(
+        config.contains("    { domain = \"fabrikam.com\", tls = \"optional\" },"),
+        "{config}"
+    );
+    assert!(
+        config.contains("\n    { domain = \"xmpp.org\", sasl = \"optional\" }"),
+        "{config}"
+    );
+    assert!(
+        config.contains(" }, # friends\n    { domain = \"xmpp.org\""),
+        "{config}"
+    );
+    place.good(&["partner", "remove", "xmpp.org"]);
+    assert!(
+        place.config().contains(" }, # friends\n]"),
+        "{}",
+        place.config()
+    );
+    place.good(&["partner", "new", "xmpp.org"]);
+    place.good(&["partner", "remove", "fabrikam.com"]);
+    assert!(!place.config().contains("# friends"), "{}", place.config());
+    assert_eq!(place.good(&["partner", "get"]).out.lines().count(), 2);
+}
