@@ -167,8 +167,9 @@ const FLOORS: [(&str, &[&[&str]]); 6] = [
     (
         "reference-proxy/admin",
         &[
-            &["cmdlet", "error"],
-            &["output", "store", "tables", "value"],
+            &["error", "unused"],
+            &["output", "tables", "value"],
+            &["cmdlet", "store"],
             &["confirm", "running"],
             &[
                 "certificate",
@@ -190,8 +191,8 @@ const FLOORS: [(&str, &[&[&str]]); 6] = [
     (
         "reference-proxy/gateway",
         &[
-            &["address", "control", "policy", "refusal", "talk"],
-            &["directory"],
+            &["address", "policy", "refusal", "talk"],
+            &["control", "directory", "withdrawal"],
             &["config", "event", "roster"],
             &["link", "session", "state", "store"],
             &["door", "hub"],
