@@ -153,7 +153,13 @@ fn recognised(source: Source) -> Result<(Kind, Source), FileError> {
     if let Some(kind) = Kind::of(&source) {
         return Ok((kind, source));
     }
-    if source.text().trim_start().starts_with('{') {
+    let is_json = |text: &str| text.trim_start().starts_with('"');
+    if source
+        .text()
+        .trim_start()
+        .strip_prefix('{')
+        .is_some_and(is_json)
+    {
         let wrong = Diagnostic::new(0..0, "this is JSON, not TOML")
             .help("`s2spec replay` reads a bundle, `s2spec report` the report of a run");
         return Err(source.wrong(vec![wrong]));
