@@ -17,7 +17,7 @@ use crate::requirement::RequirementId;
 use crate::transcript::{Detail, line, printable, telling};
 
 /// The number of events shown from the end of a transcript.
-const TAIL: usize = 16;
+pub const TAIL: usize = 16;
 const LABEL: usize = 12;
 
 /// How much of a transcript is shown.

@@ -9,7 +9,8 @@ use quick_xml::events::{BytesDecl, BytesText, Event};
 
 use super::saved::{AllowedEnd, Case, Saved, Transcript};
 use crate::case::Direction;
-use crate::console::failure::wrapped;
+use crate::console::failure::{TAIL, wrapped};
+use crate::console::words::counted;
 use crate::console::{describe_direction, describe_policy};
 use crate::policy::PolicyNumber;
 use crate::transcript::{printable, shorten};
@@ -160,7 +161,7 @@ fn seconds(microseconds: u64) -> String {
     )
 }
 
-/// The fields of the terminal's block of a case, with all findings and the whole transcript.
+/// The fields of the terminal's block of a case, with all findings and the end of each transcript.
 fn description(saved: &Saved, case: &Case) -> String {
     let mut out = String::new();
     let mut field = |name: &str, text: &str| {
@@ -214,10 +215,18 @@ fn description(saved: &Saved, case: &Case) -> String {
     out + &format!("  {:<12}{}\n", "rerun", saved.rerun.command(&case.id))
 }
 
-/// What a partner saw and did, a line each.
+/// The end of what a partner saw and did, a line each.
 fn events(transcript: &Transcript) -> String {
-    let mut out = format!("  transcript of `{}`\n", printable(&transcript.partner));
-    for (at, step) in transcript.steps.iter().enumerate() {
+    let skipped = transcript.steps.len().saturating_sub(TAIL);
+    let before = match skipped {
+        0 => String::new(),
+        more => format!(" ({} before)", counted(more, "event")),
+    };
+    let mut out = format!(
+        "  transcript of `{}`{before}\n",
+        printable(&transcript.partner)
+    );
+    for (at, step) in transcript.steps.iter().enumerate().skip(skipped) {
         let arrow = match step.by.as_deref() {
             Some("partner") => "→",
             Some("target") => "←",
