@@ -53,7 +53,7 @@ pub mod wire {
     pub use crate::config::{List, PartnerTable, Problem, Reader as SettingsReader, from_toml};
     pub use crate::control::{ControlSocket, SocketError};
     pub use crate::domain::{Domain, DomainError};
-    pub use crate::limits::seconds;
+    pub use crate::limits::{seconds, seconds_of};
     pub use crate::management::{Managed, Management, Session, TooMany, Unacknowledged};
     pub use crate::partner::PartnerType;
     pub use crate::random::stream_id;

@@ -1,13 +1,10 @@
 //! Values of options, in the spelling of the cmdlets or of the file.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use reference_gateway::address::Bare;
 use reference_proxy::config::{Domain, Draft, PartnerType, ProxyAddress, Support};
-use reference_proxy::wire::seconds;
-use serde::de::IntoDeserializer;
-use serde::de::value::Error as ValueError;
+use reference_proxy::wire::seconds_of;
 
 use crate::error::Error;
 
@@ -130,15 +127,7 @@ pub(crate) fn count(text: &str) -> Result<u32, String> {
 
 /// Reads a time as the files have it.
 pub(crate) fn time(text: &str) -> Result<String, String> {
-    let read = match text.parse::<u64>() {
-        Ok(number) => seconds(IntoDeserializer::<ValueError>::into_deserializer(number)),
-        Err(_) => seconds(IntoDeserializer::<ValueError>::into_deserializer(text)),
-    };
-    match read {
-        Ok(Duration::ZERO) => Err("expected a time longer than nothing".to_owned()),
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(error.to_string()),
-    }
+    seconds_of(text).map(|_| text.to_owned())
 }
 
 /// Reads the identity of the only configuration.

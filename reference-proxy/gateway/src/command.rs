@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
 use reference_proxy::control::{Client, ClientError};
-use reference_proxy::wire::{ReadError, Stanza, escape, seconds};
-use serde::de::IntoDeserializer;
-use serde::de::value::Error as ValueError;
+use reference_proxy::wire::{ReadError, Stanza, escape, seconds_of};
 use tokio::time::timeout;
 
 use crate::address::{Address, AddressError, Bare};
@@ -63,7 +61,7 @@ struct Send {
     #[arg(long, value_name = "TYPE", conflicts_with = "body")]
     presence: Option<Presence>,
     /// How long answers are shown: a number of seconds, or a text such as 250ms, 60s, 5m
-    #[arg(long, value_name = "TIME", default_value = "2", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "2", value_parser = seconds_of)]
     wait: Duration,
 }
 
@@ -200,7 +198,9 @@ fn reload(config: &Path) -> Result<(), Error> {
     })?;
     print("The configuration is in force.")?;
     if let Some(why) = &reloaded.not_withdrawn {
-        print(&format!("Presence may not be withdrawn: {why}"))?;
+        print(&format!(
+            "Partners may still see users who are withdrawn from them: {why}"
+        ))?;
     }
     match reloaded.after_restart.as_slice() {
         [] => Ok(()),
@@ -286,14 +286,6 @@ impl Send {
                 ))
             }
         }
-    }
-}
-
-/// Reads a time as the file has it.
-fn time(text: &str) -> Result<Duration, ValueError> {
-    match text.parse::<u64>() {
-        Ok(number) => seconds(IntoDeserializer::<ValueError>::into_deserializer(number)),
-        Err(_) => seconds(IntoDeserializer::<ValueError>::into_deserializer(text)),
     }
 }
 

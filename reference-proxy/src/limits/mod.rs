@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error};
 
-pub use seconds::seconds;
+pub use seconds::{seconds, seconds_of};
 
 /// All limits, as in `[limits]` of a file. The first five have the gateway's
 /// documented defaults.

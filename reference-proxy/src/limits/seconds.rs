@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Deserializer, Error, Visitor};
+use serde::de::value::Error as ValueError;
+use serde::de::{Deserializer, Error, IntoDeserializer as _, Visitor};
 
 /// Adding this much to a clock never overflows.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
@@ -14,6 +15,18 @@ const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// If it is another value, zero, or longer than a year.
 pub fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     deserializer.deserialize_any(SecondsVisitor)
+}
+
+/// Reads the same from a command line, where a number is a text, too.
+///
+/// # Errors
+/// Why it is no duration, in words.
+pub fn seconds_of(text: &str) -> Result<Duration, String> {
+    let read: Result<Duration, ValueError> = match text.parse::<u64>() {
+        Ok(number) => seconds(number.into_deserializer()),
+        Err(_) => seconds(text.into_deserializer()),
+    };
+    read.map_err(|error| error.to_string())
 }
 
 struct SecondsVisitor;
