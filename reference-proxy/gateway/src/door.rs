@@ -52,13 +52,19 @@ impl Door {
 /// Waits until the withdrawals of the last reload are with the partners, at most for a while. Returns why
 /// that is not certain.
 pub(crate) async fn withdrawn(hub: mpsc::Sender<Event>, clock: Clock) -> Option<String> {
-    let mut withdrawal = so_far(&hub).await?;
-    let why = match clock.timeout(PATIENCE, withdrawal.through()).await {
-        Ok(Ok(())) => match so_far(&hub).await?.returned {
-            false => return None,
-            true => "what was sent came back as an error".to_owned(),
-        },
-        Ok(Err(why)) => why.to_owned(),
+    let through = async {
+        let mut withdrawal = so_far(&hub).await?;
+        Some(match withdrawal.through().await {
+            Ok(()) => match so_far(&hub).await?.returned {
+                false => Ok(()),
+                true => Err("what was sent came back as an error"),
+            },
+            Err(why) => Err(why),
+        })
+    };
+    let why = match clock.timeout(PATIENCE, through).await {
+        Ok(None | Some(Ok(()))) => return None,
+        Ok(Some(Err(why))) => why.to_owned(),
         Err(_) => format!("the proxy has not got all through within {PATIENCE:?}"),
     };
     tracing::warn!(why, "presence may not be withdrawn");

@@ -9,7 +9,7 @@ use std::future::pending;
 use reference_proxy::Clock;
 use reference_proxy::wire::{Kind, Stanza, StanzaError, Stop, bounce};
 use tokio::sync::mpsc::error::{SendError, TrySendError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::address::{Address, Bare};
 use crate::event::{Event, LinkId, SessionId, SignIn, SignInError, Way};
@@ -39,6 +39,8 @@ pub(crate) struct Hub {
     owed: VecDeque<Stanza>,
     /// What the last reload takes back from partners.
     withdrawal: Withdrawal,
+    /// Who wants to know how far that is, once all of it is on its way.
+    asking: Vec<oneshot::Sender<Withdrawal>>,
     /// Takes the contact lists to the file, one at a time.
     save: mpsc::Sender<Roster>,
     saving: bool,
@@ -81,6 +83,7 @@ impl Hub {
             last_session: 0,
             owed: VecDeque::new(),
             withdrawal: Withdrawal::default(),
+            asking: Vec::new(),
             save,
             saving: false,
             unsaved: false,
@@ -129,8 +132,10 @@ impl Hub {
                 None => break,
                 Some(Turn::Event(event)) => self.take(event),
                 Some(Turn::SignOut(id)) => self.sign_out(id),
-                Some(Turn::Room) => self.pay(),
+                Some(Turn::Room) => {}
             }
+            self.pay();
+            self.mark();
         }
         // What has been taken over is still decided. The rest stays with links and sessions, which see
         // that the channel is closed.
@@ -142,11 +147,12 @@ impl Hub {
         for id in ids {
             self.sign_out(id);
         }
-        self.pay_all().await;
         if self.state.take_changed() || self.unsaved {
             // Waits for the one before. The saver ends when the last sender is dropped.
             let _ = self.save.send(self.state.roster().clone()).await;
         }
+        // Last, as a proxy may read no more.
+        self.pay_all().await;
     }
 
     fn take(&mut self, event: Event) {
@@ -186,6 +192,7 @@ impl Hub {
                 self.owed.extend(newer);
             }
             Event::Unacknowledged(stanzas) => {
+                let newer = std::mem::take(&mut self.owed);
                 for stanza in stanzas {
                     match stanza.kind {
                         // It may be sent twice: the last one counts.
@@ -194,6 +201,7 @@ impl Hub {
                         Kind::Iq => stanza.dropped(UNACKNOWLEDGED),
                     }
                 }
+                self.owed.extend(newer);
             }
             Event::Reload(directory) => {
                 let actions = self.state.reload(*directory);
@@ -201,24 +209,15 @@ impl Hub {
                     Action::ToPartner(stanza) => Some(stanza),
                     Action::ToUser { .. } => None,
                 });
-                let withdrawal = Withdrawal::of(sent);
+                self.withdrawal = Withdrawal::of(sent);
                 self.act(actions, Cause::Own);
                 self.dismiss();
-                let ways = self.links.values();
-                // The first one gets what is owed, too.
-                let owed = std::iter::once(self.owed.len() as u64).chain(std::iter::repeat(0));
-                let marks = ways
-                    .zip(owed)
-                    .map(|(way, owed)| (way.through.clone(), way.given + owed));
-                self.withdrawal = withdrawal.by(marks.collect());
             }
             // Who has asked may be gone.
             Event::MayTalk(user, contact, asks) => {
                 let _ = asks.send(self.state.may_talk(&user, &contact).map(drop));
             }
-            Event::Withdrawing(asks) => {
-                let _ = asks.send(self.withdrawal.clone());
-            }
+            Event::Withdrawing(asks) => self.asking.push(asks),
             Event::Saved => self.saving = false,
             Event::SignIn(wish) => self.sign_in(wish),
         }
@@ -321,6 +320,20 @@ impl Hub {
                 self.owed.push_front(stanza);
                 return;
             }
+        }
+    }
+
+    /// Says how far withdrawals are, once none of them is owed, or there is nobody to send them to.
+    fn mark(&mut self) {
+        if self.asking.is_empty() || !(self.owed.is_empty() || self.links.is_empty()) {
+            return;
+        }
+        let marks = self.links.values();
+        let marks = marks.map(|way| (way.through.clone(), way.given)).collect();
+        self.withdrawal.mark(marks);
+        for asks in self.asking.drain(..) {
+            // Who has asked may be gone.
+            let _ = asks.send(self.withdrawal.clone());
         }
     }
 

@@ -27,9 +27,11 @@ impl Withdrawal {
         }
     }
 
-    /// Waits for the links to get so much through.
-    pub(crate) fn by(self, marks: Vec<(watch::Receiver<u64>, u64)>) -> Self {
-        Self { marks, ..self }
+    /// All of it is on its way once the links have got so much through.
+    pub(crate) fn mark(&mut self, marks: Vec<(watch::Receiver<u64>, u64)>) {
+        if self.marks.is_empty() {
+            self.marks = marks;
+        }
     }
 
     /// Takes down a withdrawal that comes back as an error.
