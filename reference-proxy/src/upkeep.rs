@@ -8,8 +8,8 @@ use crate::context::Context;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Tells what is wrong with the proxy's own certificates, and which lists of revoked ones have ended, at the start, after each reload and each day. Nothing is told
-/// twice, unless it was right in between.
+/// Tells what is wrong with the proxy's own certificates, and which lists of revoked ones have ended, at the start, after
+/// each reload and each day. Nothing is told twice, unless it was right in between.
 pub(crate) async fn certificates(mut context: Arc<Context>) {
     let mut stop = context.tasks.stop();
     let mut changes = context.changes();

@@ -119,7 +119,15 @@ impl Revocation {
             RevocationPolicy::IfThere => "what was revoked since then is not known",
             RevocationPolicy::Required => "partners whose certificates it is about cannot use SASL",
         };
-        let ended = self.lists.0.iter().filter(|list| list.has_ended(now));
+        let lists = &self.lists.0;
+        // A later list of the same authority takes its place.
+        let is_replaced = |old: &List| {
+            let mut others = lists.iter().filter(|list| list.issuer == old.issuer);
+            others.any(|list| !list.has_ended(now))
+        };
+        let ended = lists
+            .iter()
+            .filter(|list| list.has_ended(now) && !is_replaced(list));
         let told = ended.map(|List { issuer, ends, .. }| {
             let end = ends.map(date).unwrap_or_default();
             format!(
