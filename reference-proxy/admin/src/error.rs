@@ -83,6 +83,7 @@ impl From<ClientError> for Error {
             }
             ClientError::Configuration { .. }
             | ClientError::Unreachable { .. }
+            | ClientError::Silent(_)
             | ClientError::Unknown(_) => Self::environment("cannot ask the proxy", error),
         }
     }

@@ -1,20 +1,29 @@
 //! The running proxy, which has to learn of a change.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use reference_proxy::Reloaded;
 use reference_proxy::control::{Client, ClientError};
 
 use crate::output::note;
 
+/// How long a gateway may take that withdraws presence: it waits for ten seconds itself.
+const WITHDRAWING: Duration = Duration::from_secs(15);
+
 /// Has the running proxy take the change in, or says how the change gets into force.
 pub(crate) fn tell(config: &Path) {
-    has_taken("proxy", config);
+    has_taken("proxy", config, Client::reload);
 }
 
 /// The same with the running gateway.
 pub(crate) fn tell_gateway(config: &Path) {
-    has_taken("gateway", config);
+    has_taken("gateway", config, Client::reload);
+}
+
+/// Has whoever runs take in what its file says. Nothing is said, as nothing may run, or have changed.
+pub(crate) fn refresh(config: &Path) {
+    let _ = Client::of_configuration(config).and_then(|client| client.reload());
 }
 
 /// Configuration file of the gateway.
@@ -31,27 +40,44 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Has the running gateway take in a change of the partners, if its file is known.
-    pub(crate) fn tell(&self) {
-        if let Some(file) = &self.file {
-            tell_gateway(file);
+    /// The file, which may be named, or lie beside that of the proxy.
+    fn file(&self, proxy: &Path) -> Option<PathBuf> {
+        let beside = || Some(proxy.with_file_name("gateway.toml")).filter(|file| file.is_file());
+        self.file.clone().or_else(beside)
+    }
+
+    /// Has the running gateway take in a change of the proxy's partners, if its file is known.
+    pub(crate) fn tell(&self, proxy: &Path) {
+        if let Some(file) = self.file(proxy) {
+            tell_gateway(&file);
         }
     }
 
     /// The same where presence has to be withdrawn before the proxy learns of the change.
-    pub(crate) fn tell_first(&self) {
-        self.tell();
-        if self.file.is_none() {
-            note(
-                "no gateway was told to take presence back: name its file with --gateway FILE, or with the \
+    pub(crate) fn tell_first(&self, proxy: &Path) {
+        let Some(file) = self.file(proxy) else {
+            return note(
+                "warning: no gateway was told to take presence back: name its file with --gateway FILE, or with the \
                  variable S2SPEC_GATEWAY_CONFIG",
             );
+        };
+        let is_done = has_taken("gateway", &file, |client| {
+            client.clone().within(WITHDRAWING).reload()
+        });
+        if !is_done {
+            note("warning: partners may still see users who are withdrawn from them");
         }
     }
 }
 
-fn has_taken(which: &str, config: &Path) {
-    let told = Client::of_configuration(config).and_then(|client| client.reload());
+/// Returns whether it has.
+fn has_taken(
+    which: &str,
+    config: &Path,
+    reload: impl FnOnce(&Client) -> Result<Reloaded, ClientError>,
+) -> bool {
+    let told = Client::of_configuration(config).and_then(|client| reload(&client));
+    let is_done = told.is_ok();
     note(&match told {
         Ok(reloaded) => shown(&reloaded).trim_end().to_owned(),
         Err(ClientError::NoControl { .. }) => format!(
@@ -64,10 +90,15 @@ fn has_taken(which: &str, config: &Path) {
         Err(ClientError::Refused(why)) => {
             format!("the running {which} keeps the configuration that it has:\n{why}")
         }
-        Err(error @ (ClientError::Configuration { .. } | ClientError::Unknown(_))) => {
+        Err(
+            error @ (ClientError::Configuration { .. }
+            | ClientError::Silent(_)
+            | ClientError::Unknown(_)),
+        ) => {
             format!("it is not known whether the running {which} has taken the change in: {error}")
         }
     });
+    is_done
 }
 
 /// What has changed by a reload.

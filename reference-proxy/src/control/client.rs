@@ -47,8 +47,11 @@ pub enum ClientError {
     /// The proxy does not do what it is asked for.
     #[error("{0}")]
     Refused(String),
-    /// The answer is none, as from a proxy of another version.
-    #[error("the proxy gave an answer that this version does not know")]
+    /// No answer has come.
+    #[error("no answer came within {0:?}")]
+    Silent(Duration),
+    /// The answer is none, as from a program of another version.
+    #[error("the answer is none that this version knows")]
     Unknown(#[source] io::Error),
 }
 
@@ -56,12 +59,22 @@ pub enum ClientError {
 #[derive(Clone, Debug)]
 pub struct Client {
     path: PathBuf,
+    patience: Duration,
 }
 
 impl Client {
     /// A client of the control socket at this path.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self {
+            path: path.into(),
+            patience: PATIENCE,
+        }
+    }
+
+    /// The same, which waits no longer than this for an answer.
+    #[must_use]
+    pub fn within(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// A client of the proxy that runs with this configuration file. Only `control` is read from it, so that other
@@ -162,7 +175,11 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub fn ask(&self, request: &Request) -> Result<Answer, ClientError> {
-        answer(&mut BufReader::new(self.send(request)?))
+        let silent = |error| match error {
+            ClientError::Unknown(error) if is_silence(&error) => ClientError::Silent(self.patience),
+            other => other,
+        };
+        answer(&mut BufReader::new(self.send(request)?)).map_err(silent)
     }
 
     fn send(&self, request: &Request) -> Result<UnixStream, ClientError> {
@@ -174,8 +191,8 @@ impl Client {
         let mut line = serde_json::to_vec(request).expect("a request has only texts");
         line.push(b'\n');
         stream
-            .set_read_timeout(Some(PATIENCE))
-            .and_then(|()| stream.set_write_timeout(Some(PATIENCE)))
+            .set_read_timeout(Some(self.patience))
+            .and_then(|()| stream.set_write_timeout(Some(self.patience)))
             .and_then(|()| stream.write_all(&line))
             .map_err(unreachable)?;
         Ok(stream)
@@ -227,6 +244,13 @@ fn read(stream: &mut BufReader<UnixStream>) -> Result<Option<Answer>, ClientErro
         Ok(answer) => Ok(Some(answer)),
         Err(error) => Err(ClientError::Unknown(error.into())),
     }
+}
+
+fn is_silence(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
 }
 
 fn unexpected(answer: &Answer) -> ClientError {

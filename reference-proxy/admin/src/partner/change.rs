@@ -87,7 +87,7 @@ pub(super) fn remove(config: &Path, gateway: &Gateway, remove: &Remove) -> Resul
     print(&text)?;
     if !remove.what_if {
         // While the proxy still lets it, the gateway takes presence back.
-        gateway.tell_first();
+        gateway.tell_first(config);
         running::tell(config);
     }
     Ok(Exit::Good)
@@ -133,7 +133,7 @@ fn finish(
         true => note(&format!("{} is unchanged", config.display())),
         false => {
             running::tell(&config);
-            gateway.tell();
+            gateway.tell(&config);
         }
     }
     Ok(Exit::Good)
