@@ -21,16 +21,21 @@ pub(super) fn file(config: &Path, end: &str) -> PathBuf {
 /// done where none is.
 pub(super) fn write(walk: &mut Walk<'_>, to: &Path) -> Result<Option<State>, Error> {
     let name = to.display().to_string();
+    // Its paths are relative to its folder.
+    if folder(to) != folder(walk.config) {
+        return Ok(Some(State::Open(format!(
+            "write {name}, the gateway's configuration with its users, as docs/gateway.md says: only one in the folder \
+             of {} is written here",
+            walk.config.display()
+        ))));
+    }
     let by_hand = || {
         Ok(Some(State::Open(format!(
             "write {name}, the gateway's configuration with its users, as docs/gateway.md says, or have it written \
              by --user; or name another one by --gateway-config, `none` if the gateway is another program"
         ))))
     };
-    // Its paths are relative to its folder.
-    if to.parent() != walk.config.parent() {
-        return by_hand();
-    }
+    let (_, draft) = store::read(walk.config)?;
     let question = Question {
         text: "First user of the gateway, for whom its file is written (nothing to write it by hand)",
         option: "user",
@@ -41,12 +46,11 @@ pub(super) fn write(walk: &mut Walk<'_>, to: &Path) -> Result<Option<State>, Err
         .asker
         .ask(&question, given.as_deref(), |text| match text {
             "" => Ok(None),
-            text => value::user(text).map(Some),
+            text => local_user(text, &draft.domains).map(Some),
         })?;
     let Some(user) = user else {
         return by_hand();
     };
-    let (_, draft) = store::read(walk.config)?;
     let proxy = walk.own_name()?;
     let key = file(walk.config, "key");
     if !key.exists() {
@@ -59,6 +63,23 @@ pub(super) fn write(walk: &mut Walk<'_>, to: &Path) -> Result<Option<State>, Err
     create(to, text.as_bytes(), false, false)
         .map_err(|error| Error::environment(format!("cannot write {name}"), error))?;
     Ok(None)
+}
+
+/// The folder of a file. The name of a file alone has none.
+fn folder(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// The address of a user of a domain that is served here.
+pub(super) fn local_user(text: &str, served: &[Domain]) -> Result<Bare, String> {
+    let user = value::user(text)?;
+    match served.is_empty() || served.contains(user.domain()) {
+        true => Ok(user),
+        false => Err("its domain is not served here".to_owned()),
+    }
 }
 
 fn text(config: &Path, draft: &Draft, proxy: &Domain, user: &Bare) -> String {

@@ -1,13 +1,14 @@
 //! All answers that are given, before anything is done: each can be used, and contradicts nothing that is there.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use reference_gateway::config::Draft as GatewayDraft;
 use reference_proxy::config::{Domain, Draft, PartnerType};
 
 use super::answers::Answers;
 use super::configuration::{domains, servers};
-use super::{authorities, certificates, partners};
+use super::{authorities, certificates, gateway, partners};
 use crate::error::Error;
 use crate::{csr, dns, policy, store, value};
 
@@ -44,9 +45,19 @@ pub(super) fn judge(config: &Path, answers: &Answers) -> Result<(), Error> {
         }
     }
     if let Some(text) = given(answers.user.as_ref()) {
-        let user = value::user(text).map_err(|error| wrong("user", text, &error))?;
-        if !served.is_empty() && !served.contains(user.domain()) {
-            return Err(wrong("user", text, "its domain is not served here"));
+        let user = gateway::local_user(text, &served);
+        let user = user.map_err(|error| wrong("user", text, &error))?;
+        let usual = gateway::file(config, "toml");
+        let file = answers.gateway_config.as_ref().map_or(usual, PathBuf::from);
+        if file.exists()
+            && !GatewayDraft::load(&file)?
+                .directory
+                .users
+                .contains_key(&user)
+        {
+            let name = file.display();
+            let why = format!("{name} is there already; add the user to it by hand");
+            return Err(wrong("user", text, &why));
         }
     }
     Ok(())

@@ -24,7 +24,7 @@ use reference_proxy::control::{Client, Health};
 use crate::error::{Error, Exit, chained};
 use crate::output::{folded, print};
 use crate::store::beside;
-use crate::{certificate, value};
+use crate::{certificate, running, value};
 use answers::Answers;
 pub(crate) use answers::Args;
 use ask::{Asker, Question};
@@ -136,6 +136,9 @@ fn check(walk: &mut Walk<'_>) -> Result<State, Error> {
             "the proxy runs; `s2spec proxy test-im` tries the whole way to a partner".to_owned(),
         ));
     };
+    // The files may say more than what runs.
+    running::refresh(walk.config);
+    running::refresh(&gateway::file(walk.config, "toml"));
     let tested = client.test_im(&receiver, None)?;
     Ok(match tested.broken {
         None => State::Done(format!("the proxy runs, and {receiver} can be reached")),
