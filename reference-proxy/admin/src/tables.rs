@@ -41,6 +41,12 @@ fn push(list: &mut Array, table: InlineTable) {
     });
     let mut entry = Value::InlineTable(table);
     if let Some(indent) = own_line {
+        // Without a comma behind it, the end of the line belongs to the last entry.
+        if let Some(last) = list.iter_mut().last() {
+            let suffix = text(last.decor().suffix());
+            last.decor_mut().set_suffix("");
+            list.set_trailing(format!("{suffix}{}", text(Some(list.trailing()))));
+        }
         // What stands behind the last entry is about that one.
         let end = text(Some(list.trailing()));
         let (behind, rest) = end.split_once('\n').unwrap_or(("", ""));

@@ -101,7 +101,13 @@ fn policies(config: &Path, args: &Args) -> Result<Policies, Error> {
             };
             directory.partners = partners;
             let access = directory.access(from, args.to.domain());
-            (access.err().map(|why| why.to_string()), name.to_string())
+            let by = match access {
+                Ok(_) => {
+                    format!("{name}; the gateway does not run, so contact lists were not looked at")
+                }
+                Err(_) => name.to_string(),
+            };
+            (access.err().map(|why| why.to_string()), by)
         }
         Err(error) => return unknown(&chained(&error)),
     };

@@ -136,12 +136,12 @@ fn each_rule_that_is_not_met_is_named_with_those_whom_it_keeps_out() {
 
     Will it do?
     fabrikam.com
-         SASL over TLS: no, for it is not so that it names chat.contoso.com
+         SASL over TLS: no; not met: names chat.contoso.com
          dialback over TLS: yes
     gmail.com
          dialback over TCP: yes
     partners that insist on the purpose client, as AOL did
-         SASL over TLS: no, for it is not so that it names chat.contoso.com
+         SASL over TLS: no; not met: names chat.contoso.com
     ");
     for (kind, code, parts) in [
         (

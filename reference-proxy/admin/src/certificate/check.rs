@@ -101,11 +101,7 @@ fn in_text(described: Option<&Described>, verdict: &Verdict, draft: &Draft, used
 fn in_words(way: &Way<'_>) -> String {
     match way.in_the_way.as_slice() {
         [] => format!("{}: yes", way.name),
-        rules => format!(
-            "{}: no, for it is not so that it {}",
-            way.name,
-            rules.join(", ")
-        ),
+        rules => format!("{}: no; not met: {}", way.name, rules.join(", ")),
     }
 }
 
