@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::{Cli, Command, new_files, output, run, saved_file};
 use crate::error::{CliError, Exit};
@@ -41,6 +41,13 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
             None => return Ok(Exit::Expected),
         }
     }
+    let runs = sides.iter().any(|side| matches!(side, Side::Run(..)));
+    if !args.run.is_empty() && !runs {
+        return Err(CliError::Usage(
+            "what follows `--` is for targets that are run, and all of these are reports"
+                .to_owned(),
+        ));
+    }
     new_files::folder(&args.out)?;
     let mut reports = Vec::new();
     for (target, side) in args.targets.iter().zip(sides) {
@@ -65,8 +72,8 @@ pub(super) fn command(args: &Args) -> Result<Exit, CliError> {
 fn side(args: &Args, at: usize, target: &str) -> Result<Option<Side>, CliError> {
     if target.ends_with(".json") {
         let saved = saved_file::report(target.as_ref())?;
-        let page = fs::canonicalize(Path::new(target).with_extension("html")).ok();
-        let page = page.as_deref().map(link);
+        let page = Path::new(target).with_extension("html");
+        let page = from_folder(&args.out, &page).map(|page| link(&page));
         return Ok(Some(Side::Saved(Box::new(Compared { saved, page }))));
     }
     let out = args.out.join(folder(at, target));
@@ -75,6 +82,18 @@ fn side(args: &Args, at: usize, target: &str) -> Result<Option<Side>, CliError> 
     run.examine()?;
     let file = out.join("report.json");
     Ok(Some(Side::Run(Box::new(run), file)))
+}
+
+/// The path of a file that is there, from a folder that may not be there yet.
+fn from_folder(folder: &Path, file: &Path) -> Option<PathBuf> {
+    let file = fs::canonicalize(file).ok()?;
+    let folder = std::path::absolute(folder).ok()?;
+    let folder = fs::canonicalize(&folder).unwrap_or(folder);
+    let (folder, file): (Vec<_>, Vec<_>) =
+        (folder.components().collect(), file.components().collect());
+    let shared = folder.iter().zip(&file).take_while(|(a, b)| a == b).count();
+    let up = folder[shared..].iter().map(|_| Component::ParentDir);
+    Some(up.chain(file[shared..].iter().copied()).collect())
 }
 
 /// A path as a link.
@@ -121,4 +140,22 @@ fn write(out: &Path, reports: &[Compared]) -> Result<(), CliError> {
         .map_err(|e| CliError::environment(format!("cannot write {}", page.display()), e))?;
     output::note(&format!("comparison: {}", page.display()));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_are_linked_from_the_folder_of_the_page() {
+        let place = tempfile::tempdir().expect("a folder");
+        let page = place.path().join("old one/report.html");
+        fs::create_dir_all(page.parent().expect("it has one")).expect("it is made");
+        fs::write(&page, "").expect("it is written");
+        let out = place.path().join("new/compared");
+        fs::create_dir_all(&out).expect("it is made");
+        let found = from_folder(&out, &page).expect("it is there");
+        assert_eq!(link(&found), "../../old%20one/report.html");
+        assert_eq!(from_folder(&out, &place.path().join("no.html")), None);
+    }
 }

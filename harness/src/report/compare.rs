@@ -41,16 +41,22 @@ pub fn to_comparison(reports: &[Compared]) -> String {
             row[at] = Some(case);
         }
     }
-    let (different, alike): (Vec<_>, Vec<_>) = cases.iter().partition(|(_, row)| differ(row));
+    let (different, others): (Vec<_>, Vec<_>) = cases.iter().partition(|(_, row)| differ(row));
+    let (alike, alone): (Vec<_>, Vec<_>) = others
+        .into_iter()
+        .partition(|(_, row)| matches!(ran(row).count(), 0 | 2..));
     let body = html! {
         header {
             h1 { "s2spec: " (reports.len()) " targets side by side" }
-            p.facts { (counted(different.len(), "case")) " with different ends where they ran, " (alike.len()) " alike." }
+            p.facts { (counted(different.len(), "case")) " with different ends, " (alike.len()) " alike, " (alone.len()) " of one target alone." }
             nav aria-label="Sections" {
                 a href="#summary" { "Summary" }
                 a href="#requirements" { "Requirements" }
-                a href="#matrix" { "Matrix" }
+                @if cases.values().flatten().flatten().any(|case| case.is_of_matrix()) {
+                    a href="#matrix" { "Matrix" }
+                }
                 a href="#different" { "Cases that differ" }
+                a href="#alone" { "Cases of one target alone" }
                 a href="#alike" { "Cases alike" }
             }
         }
@@ -59,17 +65,22 @@ pub fn to_comparison(reports: &[Compared]) -> String {
             (requirements(reports))
             (matrix::section(reports, &cases))
             (section(reports, "different", "Cases that differ", &different))
+            (section(reports, "alone", "Cases that ran against one target alone", &alone))
             (section(reports, "alike", "Cases alike", &alike))
         }
     };
     document("s2spec: targets side by side", &body)
 }
 
+/// The cases of a row that ran.
+fn ran<'a>(row: &[Option<&'a Case>]) -> impl Iterator<Item = &'a Case> {
+    let ran = |case: &&Case| !matches!(case.verdict.as_str(), "unsupported" | "not-run");
+    row.iter().copied().flatten().filter(ran)
+}
+
 /// Whether the same case ended differently where it was run.
 fn differ(row: &[Option<&Case>]) -> bool {
-    let ran = |case: &&&Case| !matches!(case.verdict.as_str(), "unsupported" | "not-run");
-    let ran = row.iter().flatten().filter(ran);
-    let ends: BTreeSet<(&str, String)> = ran
+    let ends: BTreeSet<(&str, String)> = ran(row)
         .map(|case| (case.verdict.as_str(), case.ended()))
         .collect();
     ends.len() > 1
