@@ -1,15 +1,17 @@
 //! A JSON report read back. The other forms of a report are made from it, so that they can be made again at any time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+use strum::VariantArray as _;
 
 use super::json::SCHEMA;
 use crate::console::Rerun;
 use crate::judge::Strength;
 use crate::requirement::Level;
 use crate::transcript::printable;
+use crate::verdict::Verdict;
 
 /// The oldest version of the format that has all that is needed here.
 const OLDEST: u32 = 4;
@@ -155,6 +157,7 @@ pub struct Case {
     #[serde(default, deserialize_with = "shown_if_any")]
     pub reason: Option<String>,
     /// The verdict.
+    #[serde(deserialize_with = "verdict")]
     pub verdict: String,
     /// Its reason, in a sentence.
     pub why: String,
@@ -394,6 +397,18 @@ fn plain<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     }
 }
 
+/// A verdict that there is.
+fn verdict<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let word = String::deserialize(from)?;
+    match Verdict::VARIANTS.iter().any(|one| one.to_string() == word) {
+        true => Ok(word),
+        false => Err(D::Error::custom(format!(
+            "no verdict is called `{}`",
+            printable(&word)
+        ))),
+    }
+}
+
 fn plain_if_any<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     #[derive(Deserialize)]
     struct Id(#[serde(deserialize_with = "plain")] String);
@@ -420,7 +435,16 @@ impl Saved {
         if !(u64::from(OLDEST)..=u64::from(SCHEMA)).contains(&schema) {
             return Err(Unreadable::Schema(schema));
         }
-        serde_json::from_str(text).map_err(|why| Unreadable::Fields { schema, why })
+        let wrong = |why| Unreadable::Fields { schema, why };
+        let saved: Self = serde_json::from_str(text).map_err(wrong)?;
+        let mut ids = BTreeSet::new();
+        match saved.cases.iter().find(|case| !ids.insert(&case.id)) {
+            Some(twice) => Err(wrong(serde_json::Error::custom(format!(
+                "the case {} is there twice",
+                twice.id
+            )))),
+            None => Ok(saved),
+        }
     }
 
     /// How many cases have this verdict.
