@@ -10,6 +10,7 @@ use s2spec::oracle::classes::methods;
 use s2spec::policy::PolicyNumber;
 use simulated_partners::dns::{Answer, Data, Dns, Kind};
 use simulated_partners::driver::{Partner, PartnerSetup};
+use simulated_partners::event::EventKind;
 use simulated_partners::inner::gateway;
 use simulated_partners::persona::{Certificate, Key, Offer, Persona, Tls, find};
 use simulated_partners::pki::Authority;
@@ -64,6 +65,60 @@ struct Proxy {
     tell: UnboundedSender<Happening>,
 }
 
+/// A partner that can do all, with the TLS of this offer.
+fn fitting(offer: &Offer) -> Persona {
+    let best = find("modern").expect("a persona");
+    Persona {
+        offer: Offer {
+            tls: if offer.tls == Tls::Direct {
+                Tls::Direct
+            } else {
+                Tls::Offered
+            },
+            tls_versions: offer.tls_versions.clone(),
+            ..best.offer
+        },
+        ..best
+    }
+}
+
+/// Waits until a server can shake hands. On a busy machine, the first handshake of one that was just started can take
+/// longer than that server waits.
+pub(crate) async fn warm(server: &Real, offer: &Offer) {
+    const HANDSHAKES: usize = 10;
+    if offer.tls == Tls::None || offer.certificate == Certificate::None {
+        return;
+    }
+    let domain = "early.example";
+    for _ in 0..HANDSHAKES {
+        let setup = setup(
+            &server.authority(),
+            domain,
+            &fitting(offer),
+            server.domain,
+            server.address,
+        );
+        let mut partner = Partner::start(setup).await.expect("a free port");
+        partner.dial(ping("early", domain, server.domain));
+        let shaken = timeout(PATIENCE, async {
+            while let Some(event) = partner.next_event().await {
+                match event.kind {
+                    EventKind::TlsUp(_) => return true,
+                    EventKind::TlsFailed { .. } => return false,
+                    _ => {}
+                }
+            }
+            false
+        });
+        let is_warm = shaken.await == Ok(true);
+        partner.stop().await;
+        if is_warm {
+            return;
+        }
+    }
+    panic!("no handshake: {}", server.said());
+}
+
 impl Cells {
     /// Whether both directions are.
     pub(crate) fn are_established(&self) -> bool {
@@ -91,19 +146,7 @@ impl Cells {
         let proxy = proxy.with_gateway(&authority).await;
         // One that has the proxy's domain and its secret gets in, so that the server answers it, at the
         // proxy.
-        let best = find("modern").expect("a persona");
-        let best = Persona {
-            offer: Offer {
-                tls: if offer.tls == Tls::Direct {
-                    Tls::Direct
-                } else {
-                    Tls::Offered
-                },
-                tls_versions: offer.tls_versions.clone(),
-                ..best.offer
-            },
-            ..best
-        };
+        let best = fitting(offer);
         let setup = PartnerSetup {
             secret: SECRET.to_owned(),
             ..setup(

@@ -17,7 +17,7 @@ use simulated_partners::document::Source;
 use simulated_partners::persona::{Offer, Persona, find};
 use tokio::task::{JoinSet, block_in_place};
 
-use cells::{Cells, End as Seen};
+use cells::{Cells, End as Seen, warm};
 use real::{Real, installed, s2spec};
 
 /// Policies of the embedded proxy, one for each set of methods.
@@ -153,6 +153,7 @@ async fn meets_the_proxy(server: &'static str, case: &str, offer: &Offer) {
     let dns = Dns::start().expect("a free port");
     // Name servers of others are served meanwhile.
     let partner = block_in_place(|| Real::export(server, case, "partner", dns.address()));
+    warm(&partner, offer).await;
     let mut wrong = Vec::new();
     for number in ROWS {
         let cells = Cells::of_server(&partner, &dns, row(number), offer).await;
@@ -216,13 +217,12 @@ async fn an_exported_partner_and_what_is_learned_of_it_meet_the_proxy(
 
 async fn meet_the_proxy_in_turn(server: &'static str, of: PolicyNumber, case: String) {
     // The lab has this address while it learns.
-    let (partner, learned) = block_in_place(|| {
-        let partner = Real::export(server, &case, "partner", real::free_address());
-        let learned = ROWS.contains(&of.number()).then(|| learned(&partner, of));
-        (partner, learned)
-    });
-    let dns = Dns::start_at(partner.dns).expect("the lab has left it");
+    let partner = block_in_place(|| Real::export(server, &case, "partner", real::free_address()));
     let offer = of.policy().as_offer();
+    warm(&partner, &offer).await;
+    let learned = ROWS.contains(&of.number());
+    let learned = learned.then(|| block_in_place(|| learned_of(&partner, of)));
+    let dns = Dns::start_at(partner.dns).expect("the lab has left it");
     let mut get_in = 0;
     let all = PolicyNumber::all().filter(|row| row.policy().valid());
     // All of them for the one that leaves everything open.
@@ -249,7 +249,7 @@ async fn meet_the_proxy_in_turn(server: &'static str, of: PolicyNumber, case: St
 }
 
 /// Learns of a server that runs. The name server that it asks is the lab's meanwhile.
-fn learned(partner: &Real, row: PolicyNumber) -> Persona {
+fn learned_of(partner: &Real, row: PolicyNumber) -> Persona {
     let (fine, text) = s2spec(&["learn", "--target", &partner.target_file(row)]);
     assert!(fine, "{text}");
     let persona = Persona::parse("learned", &Source::new("learned.toml", &text));
