@@ -17,7 +17,6 @@ use super::actions::Due;
 use super::backend::Backend;
 use super::error::CaseError;
 use super::job::Bench;
-
 use super::observed::Observed;
 use super::partners::{Started, next_event, ready};
 use super::passing::{Passing, rest};
@@ -310,6 +309,7 @@ impl<'a> CaseRun<'a> {
             self.drain(AT_ONCE)?;
             let said = self.speak().await?;
             self.last = Instant::now();
+            self.segments = self.segments_sent();
             if let Some(passing) = &mut passing {
                 if said {
                     passing.was_sent();

@@ -46,9 +46,15 @@ impl CaseRun<'_> {
         self.observed.ran_out(wait);
     }
 
+    /// Segments of texts that partners send in pieces.
+    pub(super) fn segments_sent(&self) -> u64 {
+        let partners = self.partners.iter();
+        partners.map(|one| one.partner.segments()).sum()
+    }
+
     /// Whether partners still write what makes no event before it is whole: so nobody is silent.
     pub(super) fn still_writes(&mut self, looked: &mut Duration) -> bool {
-        let segments = self.partners.iter().map(|one| one.partner.segments()).sum();
+        let segments = self.segments_sent();
         let more = segments != self.segments;
         self.segments = segments;
         if more {

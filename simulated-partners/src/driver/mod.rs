@@ -437,7 +437,7 @@ impl Shared {
 
 /// Connects, from an address if it can be had.
 async fn dial(target: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
-    let Some(source) = source else {
+    let Some(source) = source.filter(|source| source.is_ipv4() && target.is_ipv4()) else {
         return TcpStream::connect(target).await;
     };
     let socket = TcpSocket::new_v4()?;
