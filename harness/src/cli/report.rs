@@ -21,7 +21,7 @@ pub(super) struct Args {
     out: out::Where,
 
     /// Print the JSON schema of what a run leaves
-    #[arg(long, value_enum, value_name = "DOCUMENT", exclusive = true)]
+    #[arg(long, value_enum, value_name = "DOCUMENT", conflicts_with = "file")]
     schema: Option<Document>,
 }
 

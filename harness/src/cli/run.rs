@@ -94,7 +94,6 @@ fn run(
     let json = options.json.as_deref().map(JsonFile::open).transpose()?;
     let events = options.events.as_deref().map(EventFile::open).transpose()?;
     let out = options.out.open()?;
-    out.as_ref().map_or(Ok(()), out::Out::remove_bundles)?;
     let folder = out.as_ref().map(out::Out::folder);
     let keeps = options.keeping.keeps(folder);
     let kept = options.circumstances(&suite.catalogue)?;
@@ -110,6 +109,7 @@ fn run(
     let (interrupt, interrupted) = watch::channel(false);
     let profile = options.judging.profile();
     let target = examined(options, server, &runtime)?;
+    out.as_ref().map_or(Ok(()), out::Out::remove_bundles)?;
     let mut jobs_of_run = runner::jobs(&all, &cases, target.as_ref(), profile);
     match options.budget {
         Some(_) => runner::most_telling_first(&mut jobs_of_run),

@@ -122,6 +122,11 @@ fn cover(cases: &[&Case], sets: &[Set]) -> Explanations {
     let everything = Set::of(cases.len(), 0..cases.len());
     let mut explanations = Explanations::default();
     for set in sets {
+        if explanations.found.len() == MOST {
+            let ids = set.members().map(|at| cases[at].id.clone());
+            explanations.rest.extend(ids);
+            continue;
+        }
         let conditions = conditions(cases, set);
         let others = everything.without(set);
         let mut open = set.clone();

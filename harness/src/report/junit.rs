@@ -203,7 +203,7 @@ fn description(saved: &Saved, case: &Case) -> String {
         let id = clause.requirement.as_deref().unwrap_or_default();
         let source = format!("{} {}, {}", id, clause.level, clause.source);
         field(
-            &finding.weight,
+            &printable(&finding.weight),
             &format!("{} ({})", finding.text, source.trim_start()),
         );
     }
@@ -212,7 +212,11 @@ fn description(saved: &Saved, case: &Case) -> String {
     for transcript in &case.transcript {
         out.push_str(&events(transcript));
     }
-    out + &format!("  {:<12}{}\n", "rerun", saved.rerun.command(&case.id))
+    out + &format!(
+        "  {:<12}{}\n",
+        "rerun",
+        printable(&saved.rerun.command(&case.id))
+    )
 }
 
 /// The end of what a partner saw and did, a line each.
@@ -233,7 +237,7 @@ fn events(transcript: &Transcript) -> String {
             _ => "·",
         };
         let text = shorten(&printable(&step.text), WIDTH);
-        let (number, layer) = (at + 1, &step.layer);
+        let (number, layer) = (at + 1, printable(&step.layer));
         out.push_str(&format!(
             "    {number:>3} #{} {arrow} {layer} {text}\n",
             step.connection
