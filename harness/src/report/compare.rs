@@ -74,8 +74,7 @@ pub fn to_comparison(reports: &[Compared]) -> String {
 
 /// The cases of a row that ran.
 fn ran<'a>(row: &[Option<&'a Case>]) -> impl Iterator<Item = &'a Case> {
-    let ran = |case: &&Case| !matches!(case.verdict.as_str(), "unsupported" | "not-run");
-    row.iter().copied().flatten().filter(ran)
+    row.iter().copied().flatten().filter(|case| case.ran())
 }
 
 /// Whether the same case ended differently where it was run.

@@ -120,7 +120,7 @@ impl<'a> Diff<'a> {
 
 /// How a case changed; a case that did not run is like one that is not there.
 fn change(before: Option<&Case>, after: Option<&Case>) -> Option<Change> {
-    let ran = |case: &&Case| !matches!(case.verdict.as_str(), "unsupported" | "not-run");
+    let ran = |case: &&Case| case.ran();
     match (before.filter(ran), after.filter(ran)) {
         (None, None) => None,
         (Some(_), None) => Some(Change::NoLongerRun),

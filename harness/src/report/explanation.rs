@@ -85,9 +85,7 @@ impl Explanations {
 /// Explains the cases of the matrix with this verdict, among those that ran: all at once, or those that are
 /// wrong in one way after those of another, whichever is shorter.
 pub(super) fn explain(saved: &Saved, verdict: &str) -> Explanations {
-    let ran = |case: &&Case| {
-        case.is_of_matrix() && !matches!(case.verdict.as_str(), "unsupported" | "not-run" | "error")
-    };
+    let ran = |case: &&Case| case.is_of_matrix() && case.ran() && case.verdict != "error";
     let cases: Vec<&Case> = saved.cases.iter().filter(ran).collect();
     let bad = |(_, case): &(usize, &&Case)| case.verdict == verdict;
     let mut ways: BTreeMap<&str, Vec<usize>> = BTreeMap::new();

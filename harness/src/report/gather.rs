@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use schemars::JsonSchema;
+
 use crate::console::Rerun;
 use crate::judge::{Cause, Strength, causes, clause, lead};
 use crate::outcome::Outcome;
@@ -186,7 +188,7 @@ impl Report {
 }
 
 /// The number of cases that blame the target.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct Blamed {
     /// With the verdict `fail`.
     pub fail: usize,
@@ -206,7 +208,7 @@ pub struct Repeating {
 }
 
 /// The number of cases with each verdict.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, JsonSchema)]
 pub struct Tally {
     /// `pass`, both kinds.
     pub pass: usize,

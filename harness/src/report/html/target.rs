@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use crate::report::saved::{Case, Saved};
 
 pub(super) fn section(saved: &Saved) -> Markup {
-    let ran = |case: &&Case| !matches!(case.verdict.as_str(), "unsupported" | "not-run" | "error");
+    let ran = |case: &&Case| case.ran() && case.verdict != "error";
     let cases: Vec<&Case> = saved.cases.iter().filter(ran).collect();
     if cases.is_empty() {
         return html! {};
