@@ -127,7 +127,7 @@ fn parsed(target: &str, out: &Path, more: &[OsString]) -> Result<Option<run::Arg
         }
     };
     match cli.command {
-        Some(Command::Run(args)) => Ok(Some(args)),
+        Some(Command::Run(args)) => Ok(Some(*args)),
         _ => Err(CliError::Usage(
             "only arguments of `run` follow `--`".to_owned(),
         )),

@@ -87,7 +87,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run cases and print the matrix (the default)
-    Run(run::Args),
+    Run(Box<run::Args>),
     /// List the ids of cases, one per line
     List(list::Args),
     /// Explain a case and its allowed outcomes, or a requirement

@@ -1,64 +1,70 @@
 //! Parameters of the cmdlets that have no meaning here. Each is refused with the reason.
 
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+
+/// The parameters, and why they are refused.
+const UNUSED: [(&str, &str); 9] = [
+    (
+        "instance",
+        "nothing hands an object over; name each setting by its own parameter",
+    ),
+    (
+        "local-store",
+        "the file is the only store, and has no replica",
+    ),
+    ("tenant", "a file is of one organization"),
+    (
+        "enable-outside-access",
+        "it lets users sign in from outside, which is no matter of partners",
+    ),
+    (
+        "enable-public-cloud-audio-video-access",
+        "neither audio nor video passes",
+    ),
+    (
+        "target-fqdn",
+        "the proxy that is asked is the one of --config",
+    ),
+    (
+        "domain-controller",
+        "users and policies are in the gateway's file, and in no directory",
+    ),
+    ("user-credential", "nobody signs in for the test message"),
+    ("pass-thru", "what has been changed is shown in any case"),
+];
+
 /// They may stand at each command, as some do with each cmdlet.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Unused {
-    #[arg(long, global = true, hide = true, num_args = 0..=1, default_missing_value = "", value_parser = instance)]
-    instance: Option<String>,
-    #[arg(long, global = true, hide = true, num_args = 0..=1, default_missing_value = "", value_parser = local_store)]
-    local_store: Option<String>,
-    #[arg(long, global = true, hide = true, num_args = 0..=1, default_missing_value = "", value_parser = tenant)]
-    tenant: Option<String>,
-    #[arg(long, global = true, hide = true, num_args = 0..=1, default_missing_value = "", value_parser = outside)]
-    enable_outside_access: Option<String>,
-    #[arg(long, global = true, hide = true, num_args = 0..=1, default_missing_value = "", value_parser = media)]
-    enable_public_cloud_audio_video_access: Option<String>,
-    #[arg(long, global = true, hide = true, num_args = 0..=1, default_missing_value = "", value_parser = target)]
-    target_fqdn: Option<String>,
-    #[arg(long, global = true, hide = true, num_args = 0..=1, default_missing_value = "", value_parser = controller)]
-    domain_controller: Option<String>,
-    #[arg(long, global = true, hide = true, num_args = 0..=1, default_missing_value = "", value_parser = credential)]
-    user_credential: Option<String>,
-    #[arg(long, global = true, hide = true, num_args = 0..=1, default_missing_value = "", value_parser = pass_thru)]
-    pass_thru: Option<String>,
+#[derive(Debug)]
+pub(crate) struct Unused;
+
+impl Args for Unused {
+    fn augment_args(command: Command) -> Command {
+        command.args(UNUSED.map(|(name, why)| {
+            Arg::new(name)
+                .long(name)
+                .global(true)
+                .hide(true)
+                .num_args(0..=1)
+                .default_missing_value("")
+                .value_parser(move |_: &str| refused(why))
+        }))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
 }
 
-fn because(why: &str) -> Result<String, String> {
+impl FromArgMatches for Unused {
+    fn from_arg_matches(_: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, _: &ArgMatches) -> Result<(), clap::Error> {
+        Ok(())
+    }
+}
+
+fn refused(why: &str) -> Result<String, String> {
     Err(format!("the parameter has no meaning here, because {why}"))
-}
-
-fn instance(_: &str) -> Result<String, String> {
-    because("nothing hands an object over; name each setting by its own parameter")
-}
-
-fn local_store(_: &str) -> Result<String, String> {
-    because("the file is the only store, and has no replica")
-}
-
-fn tenant(_: &str) -> Result<String, String> {
-    because("a file is of one organization")
-}
-
-fn outside(_: &str) -> Result<String, String> {
-    because("it lets users sign in from outside, which is no matter of partners")
-}
-
-fn media(_: &str) -> Result<String, String> {
-    because("neither audio nor video passes")
-}
-
-fn target(_: &str) -> Result<String, String> {
-    because("the proxy that is asked is the one of --config")
-}
-
-fn controller(_: &str) -> Result<String, String> {
-    because("users and policies are in the gateway's file, and in no directory")
-}
-
-fn credential(_: &str) -> Result<String, String> {
-    because("nobody signs in for the test message")
-}
-
-fn pass_thru(_: &str) -> Result<String, String> {
-    because("what has been changed is shown in any case")
 }
