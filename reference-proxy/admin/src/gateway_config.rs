@@ -190,7 +190,7 @@ fn change(config: &Path, set: &Set) -> Result<Exit, Error> {
         return Ok(Exit::Wanting);
     }
     // The gateway's file may be in the same folder, whose lock ends here.
-    let draft = store.finish(set.what_if)?;
+    let (draft, _) = store.finish(set.what_if)?;
     if let (Some(time), Some(gateway)) = (&set.subscription_refresh_interval, &set.gateway) {
         let mut store = Store::open(gateway)?;
         put(table(&mut store.document)?, REFRESH, amount(time));

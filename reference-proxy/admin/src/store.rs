@@ -90,36 +90,31 @@ impl Store {
     /// # Errors
     /// When the proxy would refuse the new text, or it cannot be written. The file is then what it was.
     pub(crate) fn save(self) -> Result<Draft, Error> {
-        let draft = self.draft()?;
-        let new = self.new_doubts(&draft);
-        self.replace()?;
-        for doubt in new {
-            note(&format!("warning: {doubt}"));
-        }
-        Ok(draft)
+        self.finish(false).map(|(draft, _)| draft)
     }
 
     /// What the proxy would run with, although it may not be meant, and was not so before the change.
-    pub(crate) fn new_doubts(&self, draft: &Draft) -> Vec<String> {
+    fn new_doubts(&self, draft: &Draft) -> Vec<String> {
         let before = Draft::from_toml(&self.text, "");
         let before = before.map(|before| before.doubts()).unwrap_or_default();
         let now = draft.doubts().into_iter();
         now.filter(|doubt| !before.contains(doubt)).collect()
     }
 
-    /// As [`Store::save`], or without saving anything.
+    /// As [`Store::save`], or without saving anything. Also returns what was warned of.
     ///
     /// # Errors
     /// See [`Store::save`].
-    pub(crate) fn finish(self, what_if: bool) -> Result<Draft, Error> {
-        if !what_if {
-            return self.save();
-        }
+    pub(crate) fn finish(self, what_if: bool) -> Result<(Draft, Vec<String>), Error> {
         let draft = self.draft()?;
-        for doubt in self.new_doubts(&draft) {
+        let new = self.new_doubts(&draft);
+        if !what_if {
+            self.replace()?;
+        }
+        for doubt in &new {
             note(&format!("warning: {doubt}"));
         }
-        Ok(draft)
+        Ok((draft, new))
     }
 
     /// Replaces the file, if anything is different.

@@ -113,8 +113,7 @@ fn finish(
     domains: &[Domain],
 ) -> Result<Exit, Error> {
     let config = store.name().to_owned();
-    let told = store.new_doubts(&store.draft()?);
-    let draft = store.finish(what_if)?;
+    let (draft, told) = store.finish(what_if)?;
     let partners = domains.iter().filter_map(|domain| draft.partner(domain));
     let shown: Vec<String> = partners
         .map(|partner| {
