@@ -185,7 +185,7 @@ with = { id = "{probe}-b" }
     assert!(wrong.is_empty(), "{wrong:?}");
     let cases = library.cases();
     let records = run_within(
-        Deadlines::within(SOON),
+        Deadlines::within(4 * SOON),
         reference(),
         Profile::default(),
         &cases,
