@@ -19,10 +19,14 @@ use super::job::Bench;
 use super::observed::{Observed, opened};
 use super::partners::{best, correct, setup, start};
 use super::plan::Job;
+use super::ways::BRIEF;
 use crate::case::names::Names;
 use crate::case::{Direction, Script};
 use crate::evidence::{Arrival, Bounce, Evidence};
 use crate::subject::{Hidden, Running, Trigger};
+
+/// Between the seeds of partners that get in one after the other. Those of one domain never repeat stream ids.
+const FURTHER: u64 = 1 << 32;
 
 /// A target without a visible backend.
 pub(super) struct WireOnly<'a> {
@@ -87,7 +91,7 @@ impl<'a> WireOnly<'a> {
         if !replies || self.is_inbound() {
             return Ok(false);
         }
-        let Bench { lab, target, .. } = self.bench;
+        let lab = self.bench.lab;
         let setup = || Ok::<_, CaseError>(setup(self.bench, &self.domain, &best()?));
         let mut authorities = Vec::new();
         for (at, &listen) in (1..).zip(places) {
@@ -101,26 +105,7 @@ impl<'a> WireOnly<'a> {
             };
             authorities.push(start(setup).await?);
         }
-        let mut entrant = start(setup()?).await?;
-        let entry = entrant.enter();
-        loop {
-            let event = tokio::select! {
-                event = entrant.next_event() => event,
-                () = sleep_until(until) => {
-                    let why = "the target did not authenticate it in time".to_owned();
-                    return Err(CaseError::NoTrigger(why));
-                }
-            };
-            match event.map(|event| event.kind) {
-                None => return Err(CaseError::NoTrigger("it ended".to_owned())),
-                Some(EventKind::Established(_)) => break,
-                Some(what) => {
-                    if let Some(why) = end_of(&what, target) {
-                        return Err(CaseError::NoTrigger(why));
-                    }
-                }
-            }
-        }
+        let (entrant, entry) = self.enter(until).await?;
         for authority in authorities {
             authority.stop().await;
         }
@@ -129,6 +114,29 @@ impl<'a> WireOnly<'a> {
         records.forget(&self.domain);
         self.entrant = Some((entrant, entry));
         Ok(looked_up)
+    }
+
+    /// A partner of the case's domain that got in. A server without a processor can run out of its own patience, so one
+    /// that took its time before it ended the stream is asked again.
+    async fn enter(&self, until: Instant) -> Result<(Partner, Entry), CaseError> {
+        let mut seed = self.bench.seed;
+        loop {
+            let began = Instant::now();
+            let mut entrant = start(PartnerSetup {
+                seed,
+                ..setup(self.bench, &self.domain, &best()?)
+            })
+            .await?;
+            let entry = entrant.enter();
+            match gets_in(&mut entrant, self.bench.target, until).await {
+                Ok(()) => return Ok((entrant, entry)),
+                Err(_) if began.elapsed() >= BRIEF && Instant::now() < until => {
+                    entrant.stop().await;
+                    seed = seed.wrapping_add(FURTHER);
+                }
+                Err(why) => return Err(CaseError::NoTrigger(why)),
+            }
+        }
     }
 
     /// Makes the target send the probe to the partner.
@@ -269,6 +277,27 @@ impl<'a> WireOnly<'a> {
     pub(super) async fn stop(&mut self) {
         if let Some((entrant, _)) = self.entrant.take() {
             entrant.stop().await;
+        }
+    }
+}
+
+/// Waits until a partner is authenticated.
+async fn gets_in(partner: &mut Partner, target: &Running, until: Instant) -> Result<(), String> {
+    loop {
+        let event = tokio::select! {
+            event = partner.next_event() => event,
+            () = sleep_until(until) => {
+                return Err("the target did not authenticate it in time".to_owned());
+            }
+        };
+        match event.map(|event| event.kind) {
+            None => return Err("it ended".to_owned()),
+            Some(EventKind::Established(_)) => return Ok(()),
+            Some(what) => {
+                if let Some(why) = end_of(&what, target) {
+                    return Err(why);
+                }
+            }
         }
     }
 }
