@@ -200,6 +200,10 @@ impl CaseRun<'_> {
                 let host = lab.host(&host, place.address().ip())?;
                 self.names.is_hosted(&role.name, host);
             }
+            // A port of its own at an address of the partners may be any partner's.
+            let host = format!("target-host.{}", self.names.domain());
+            let host = lab.host(&host, self.bench.target.address.ip())?;
+            self.names.is_hosted(&Arc::from("target"), host);
         }
         for (role, place) in roles().filter(|(role, _)| role.serves) {
             let domain = self.names.of_role(role);

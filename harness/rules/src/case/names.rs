@@ -30,8 +30,15 @@ pub struct Names {
 }
 
 /// Names that a scenario can use besides its own, as known to [`Names::fill`].
-pub const KNOWN: [&str; 7] = [
-    "domain", "target", "target1", "target2", "secret", "probe", "alive",
+pub const KNOWN: [&str; 8] = [
+    "domain",
+    "target",
+    "target-host",
+    "target1",
+    "target2",
+    "secret",
+    "probe",
+    "alive",
 ];
 
 impl Names {
