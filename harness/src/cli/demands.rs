@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::output;
 use super::words::words;
+use super::{number, output};
 use crate::console::words::counted;
 use crate::error::Exit;
 use crate::report::Report;
@@ -17,7 +17,7 @@ pub(super) struct Demands {
     fail_on: Vec<Verdict>,
 
     /// End with 1 unless at least N cases were run; controls that were added do not count
-    #[arg(long, value_name = "N", env = "S2SPEC_AT_LEAST")]
+    #[arg(long, value_name = "N", value_parser = number::count::<usize>, env = "S2SPEC_AT_LEAST")]
     at_least: Option<usize>,
 }
 

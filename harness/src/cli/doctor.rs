@@ -11,7 +11,7 @@ use super::select::{Sources, Wanted};
 use super::signal::end_wanted;
 use super::target::Tested;
 use super::worth::Worth;
-use super::{Color, logging, output};
+use super::{Color, logging, number, output};
 use crate::doctor::{self, Depth, Diagnosis, DoctorError, Preflight, PublicDns};
 use crate::error::{CliError, Exit};
 use crate::suite::PolicyName;
@@ -34,14 +34,14 @@ pub(super) struct Args {
 
     /// Time limit for each check
     #[arg(long, value_name = "SECONDS", default_value = "5",
-          value_parser = run::timeout, env = "S2SPEC_TIMEOUT")]
+          value_parser = number::timeout, env = "S2SPEC_TIMEOUT")]
     timeout: Duration,
 
     #[command(flatten)]
     judging: Judging,
 
     /// Seed of stream ids, dialback secrets and certificate serials
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, env = "S2SPEC_SEED")]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = number::seed, env = "S2SPEC_SEED")]
     seed: u64,
 
     /// Name server to ask for the target's own records [default: the system's name server, if it is

@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use simulated_partners::pki;
 
 use super::json_file::JsonFile;
-use super::output;
+use super::{number, output};
 use crate::baseline::{self, Baseline, BaselineCheck};
 use crate::case::Case;
 use crate::error::CliError;
@@ -34,12 +34,12 @@ pub(super) struct Expecting {
 
     /// Run failing cases up to N more times; a case that then ends differently is `unstable`, never
     /// a pass
-    #[arg(long, value_name = "N", env = "S2SPEC_RETRIES",
+    #[arg(long, value_name = "N", value_parser = number::count::<u32>, env = "S2SPEC_RETRIES",
           conflicts_with_all = ["repeat", "until_fail"])]
     retries: Option<u32>,
 
     /// Run each case N times; it is `unstable` if the results differ
-    #[arg(long, value_name = "N", env = "S2SPEC_REPEAT")]
+    #[arg(long, value_name = "N", value_parser = number::at_least_one::<NonZeroU32>, env = "S2SPEC_REPEAT")]
     repeat: Option<NonZeroU32>,
 
     /// Repeat the cases until a result is unexpected, or Ctrl-C; at most `--repeat` times

@@ -9,9 +9,8 @@ use simulated_partners::persona::Persona;
 use super::doctor::unless_ended;
 use super::judging::Judging;
 use super::new_files::{free, write_all};
-use super::run;
 use super::target::Tested;
-use super::{logging, output};
+use super::{logging, number, output};
 use crate::console::paragraph;
 use crate::doctor::{self, Depth, Learned, Preflight, PublicDns};
 use crate::error::{CliError, Exit};
@@ -36,11 +35,11 @@ pub(super) struct Args {
 
     /// Time limit for each probe
     #[arg(long, value_name = "SECONDS", default_value = "5",
-          value_parser = run::timeout, env = "S2SPEC_TIMEOUT")]
+          value_parser = number::timeout, env = "S2SPEC_TIMEOUT")]
     timeout: Duration,
 
     /// Seed of stream ids, dialback secrets and certificate serials
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, env = "S2SPEC_SEED")]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = number::seed, env = "S2SPEC_SEED")]
     seed: u64,
 
     /// The file to write; its name is the persona's [default: print it]

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::json_file::JsonFile;
-use super::run::{WIND_DOWN, budget};
+use super::run::WIND_DOWN;
 use super::signal::end_wanted;
 use super::target::{Chosen, Tested};
-use super::{Color, logging, output};
+use super::{Color, logging, number, output};
 use crate::error::{CliError, Exit};
 use crate::load::{self, Direction, Wanted};
 use crate::oracle::Profile;
@@ -42,7 +42,7 @@ pub(super) struct Args {
     rate: Rate,
 
     /// How long stanzas are sent, such as `30s` or `10m`
-    #[arg(long, value_name = "D", default_value = "10s", value_parser = budget, env = "S2SPEC_DURATION")]
+    #[arg(long, value_name = "D", default_value = "10s", value_parser = number::budget, env = "S2SPEC_DURATION")]
     duration: Duration,
 
     #[arg(
@@ -85,7 +85,7 @@ pub(super) struct Args {
     limit: Option<u64>,
 
     /// Seed of stream ids, dialback secrets and certificate serials
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, env = "S2SPEC_SEED")]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = number::seed, env = "S2SPEC_SEED")]
     seed: u64,
 
     /// Also write the report as JSON; `-` prints it instead of the text

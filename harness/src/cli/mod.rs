@@ -27,6 +27,7 @@ mod load;
 mod logging;
 mod merge;
 mod new_files;
+mod number;
 mod origin;
 mod out;
 mod output;

@@ -19,7 +19,7 @@ use super::judging::Judging;
 use super::keep::{Keeping, circumstances};
 use super::target::{Server, Tested};
 use super::worth::Worth;
-use super::{Color, logging, out, output, select};
+use super::{Color, logging, number, out, output, select};
 use crate::bundle::Circumstances;
 use crate::case::Case;
 use crate::console::{Rerun, Transcript};
@@ -35,14 +35,7 @@ use crate::subject;
 
 /// The default time limit of a case.
 const DEFAULT_TIMEOUT: &str = "10";
-/// A larger value is a mistake in the unit.
-const LONGEST_TIMEOUT: f64 = 3600.0;
-/// In less, the work of this machine alone may take longer.
-const SHORTEST_TIMEOUT: f64 = 0.5;
-const LONGEST_BUDGET: f64 = 24.0 * 3600.0;
 const DEFAULT_SEED: u64 = 1;
-/// More threads only take memory, and some machines refuse them.
-const MOST_THREADS: usize = 256;
 /// The maximum number of events waiting to be shown.
 const EVENTS: usize = 64;
 /// The maximum time that unfinished tasks may delay the report.
@@ -233,11 +226,12 @@ pub(super) struct Options {
     no_doctor: bool,
 
     /// Number of threads; each runs several cases at a time [default: one for each core]
-    #[arg(short, long, value_name = "N", value_parser = threads, env = "S2SPEC_JOBS")]
+    #[arg(short, long, value_name = "N", value_parser = number::threads, env = "S2SPEC_JOBS")]
     jobs: Option<NonZeroUsize>,
 
     /// Seed of stream ids, dialback secrets and certificate serials
-    #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_SEED, env = "S2SPEC_SEED")]
+    #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_SEED, value_parser = number::seed,
+          env = "S2SPEC_SEED")]
     seed: u64,
 
     /// Also write the report as JSON; `-` prints it instead of the table
@@ -255,7 +249,7 @@ pub(super) struct Options {
     keeping: Keeping,
 
     /// Stop after this many unexpected results; what is running is finished
-    #[arg(long, value_name = "N", env = "S2SPEC_MAX_FAIL")]
+    #[arg(long, value_name = "N", value_parser = number::at_least_one::<NonZeroUsize>, env = "S2SPEC_MAX_FAIL")]
     max_fail: Option<NonZeroUsize>,
 
     /// Stop after the first unexpected result: `--max-fail 1`
@@ -267,11 +261,11 @@ pub(super) struct Options {
 
     /// Time limit for each case
     #[arg(long, value_name = "SECONDS", default_value = DEFAULT_TIMEOUT,
-          value_parser = timeout, env = "S2SPEC_TIMEOUT")]
+          value_parser = number::timeout, env = "S2SPEC_TIMEOUT")]
     timeout: Duration,
 
     /// Time limit for the whole run, such as `90s` or `5m`; the cases that show the most come first
-    #[arg(long, value_name = "DURATION", value_parser = budget, env = "S2SPEC_BUDGET")]
+    #[arg(long, value_name = "DURATION", value_parser = number::budget, env = "S2SPEC_BUDGET")]
     budget: Option<Duration>,
 
     #[command(flatten)]
@@ -368,7 +362,7 @@ impl Options {
         if self.seed != DEFAULT_SEED {
             options.push(format!("--seed {}", self.seed));
         }
-        if Ok(self.timeout) != timeout(DEFAULT_TIMEOUT) {
+        if Ok(self.timeout) != number::timeout(DEFAULT_TIMEOUT) {
             options.push(format!("--timeout {}", self.timeout.as_secs_f64()));
         }
         Rerun { options }
@@ -411,40 +405,6 @@ fn verbosity(text: &str) -> Result<u8, String> {
         "" | "false" | "no" | "off" => Ok(0),
         "true" | "yes" | "on" => Ok(1),
         number => number.parse().map_err(|_| "expected 0, 1 or 2".to_owned()),
-    }
-}
-
-/// A number of threads.
-fn threads(text: &str) -> Result<NonZeroUsize, String> {
-    let number = text.parse().ok().and_then(NonZeroUsize::new);
-    number
-        .filter(|number| number.get() <= MOST_THREADS)
-        .ok_or_else(|| format!("expected a number from 1 to {MOST_THREADS}"))
-}
-
-pub(super) fn timeout(text: &str) -> Result<Duration, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if (SHORTEST_TIMEOUT..=LONGEST_TIMEOUT).contains(&seconds) => {
-            Ok(Duration::from_secs_f64(seconds))
-        }
-        _ => Err(format!(
-            "expected seconds, from {SHORTEST_TIMEOUT} to {LONGEST_TIMEOUT}"
-        )),
-    }
-}
-
-/// Seconds, or a number with a unit.
-pub(super) fn budget(text: &str) -> Result<Duration, String> {
-    let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
-    let with_unit = units
-        .iter()
-        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)));
-    let (number, unit) = with_unit.unwrap_or((text, 1.0));
-    match number.trim_end().parse::<f64>() {
-        Ok(number) if number > 0.0 && number * unit <= LONGEST_BUDGET => {
-            Ok(Duration::from_secs_f64(number * unit))
-        }
-        _ => Err("expected a time, such as 90s, 5m or 1h, and at most 24h".to_owned()),
     }
 }
 

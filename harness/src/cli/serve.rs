@@ -17,7 +17,7 @@ use simulated_partners::persona::{self, Persona};
 use simulated_partners::pki::Authority;
 use simulated_partners::stanza::ping;
 
-use super::{Color, logging, output};
+use super::{Color, logging, number, output};
 use crate::console::describe_offer;
 use crate::error::{CliError, Exit};
 use crate::subject::remote::authority_at;
@@ -90,7 +90,7 @@ pub(super) struct Args {
     full: bool,
 
     /// Seed for stream ids and keys
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, env = "S2SPEC_SEED")]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = number::seed, env = "S2SPEC_SEED")]
     seed: u64,
 
     /// How long the partner waits for each step of your server
