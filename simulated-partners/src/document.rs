@@ -146,6 +146,11 @@ impl<'a> Document<'a> {
     /// # Errors
     /// When it is not TOML, or of another format version.
     pub fn parse(source: &'a Source) -> Result<Self, FileError> {
+        let inside = source.text.trim_start().strip_prefix('{');
+        if inside.is_some_and(|rest| rest.trim_start().starts_with(['"', '}'])) {
+            let wrong = Diagnostic::new(0..1, "this is JSON, and no TOML");
+            return Err(source.wrong(vec![wrong.help("name another file")]));
+        }
         let (root, errors) = DeTable::parse_recoverable(&source.text);
         let mut document = Self::of(source, root.into_inner());
         if !errors.is_empty() {

@@ -104,6 +104,10 @@ fn another_format_is_not_checked() {
         ("title = 1\n", "`format` is missing"),
         ("format = 2\nflavour = \"new\"\n", "unknown format"),
         ("format = \"1\"\n", "unknown format"),
+        (
+            "\n{\n  \"schema\": 4,\n  \"cases\": []\n}\n",
+            "this is JSON, and no TOML",
+        ),
     ] {
         let error = Document::parse(&Source::new("it.toml", text)).unwrap_err();
         let FileError::Mistakes(wrong) = error else {
