@@ -44,16 +44,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", value_parser = value::common_name)]
     common_name: Option<String>,
     /// Subject: the organization
-    #[arg(long, value_name = "TEXT", value_parser = value::line)]
+    #[arg(long, value_name = "TEXT", value_parser = value::organization)]
     pub(crate) organization: Option<String>,
     /// Subject: the unit of the organization
-    #[arg(long, value_name = "TEXT", value_parser = value::line)]
+    #[arg(long, value_name = "TEXT", value_parser = value::organization)]
     pub(crate) organizational_unit: Option<String>,
     /// Subject: the city
-    #[arg(long, value_name = "TEXT", value_parser = value::line)]
+    #[arg(long, value_name = "TEXT", value_parser = value::place)]
     pub(crate) locality: Option<String>,
     /// Subject: the state or province
-    #[arg(long, value_name = "TEXT", value_parser = value::line)]
+    #[arg(long, value_name = "TEXT", value_parser = value::place)]
     pub(crate) state: Option<String>,
     /// Subject: the country, two letters
     #[arg(long, value_name = "CODE", value_parser = country)]

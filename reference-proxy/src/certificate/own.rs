@@ -212,7 +212,7 @@ impl Examination<'_> {
             self.dates(issuer, &name);
         }
         if let Some(domain) = domain {
-            self.names(leaf, domain);
+            self.names(leaf, above, domain);
         }
         self.purposes(leaf);
         self.strength(leaf);
@@ -251,15 +251,29 @@ impl Examination<'_> {
         }
     }
 
-    fn names(&mut self, leaf: &X509Certificate<'_>, domain: &Domain) {
-        if names_one_of(leaf, std::slice::from_ref(domain)) {
+    fn names(
+        &mut self,
+        leaf: &X509Certificate<'_>,
+        above: &[X509Certificate<'_>],
+        domain: &Domain,
+    ) {
+        let names = |one: &X509Certificate<'_>| names_one_of(one, std::slice::from_ref(domain));
+        if names(leaf) {
             return;
         }
-        let text = format!(
-            "it names {}, and not {domain}; it needs {domain} as a subject alternative name (a wildcard does not \
-             stand for the domain above it)",
-            dns_names(leaf)
-        );
+        let text = match above.iter().position(names) {
+            // The first of them is the second of the file.
+            Some(place) => format!(
+                "not the first certificate names {domain}, but number {}: put the domain's own first, then the one \
+                 that issued it, and so on",
+                place + 2
+            ),
+            None => format!(
+                "it names {}, and not {domain}; it needs {domain} as a subject alternative name (a wildcard does not \
+                 stand for the domain above it)",
+                dns_names(leaf)
+            ),
+        };
         self.remark(Rule::Named, true, text);
     }
 

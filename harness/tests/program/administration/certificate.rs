@@ -171,6 +171,40 @@ fn each_rule_that_is_not_met_is_named_with_those_whom_it_keeps_out() {
 }
 
 #[test]
+fn what_is_wrong_with_the_files_themselves_names_them() {
+    let (place, authority) = (place(), Authority::new(1));
+    put(&place, &authority, &BOTH, Certificate::Good, "new");
+    let end = "-----END CERTIFICATE-----\n";
+    let chain = place.text("new.crt");
+    let mut reversed: Vec<&str> = chain.split_inclusive(end).collect();
+    reversed.reverse();
+    fs::write(place.path("reversed.crt"), reversed.concat()).expect("it has room");
+    let done = place.run(&["certificate", "check", "reversed.crt"]);
+    assert_eq!(done.code, Some(1), "{}", done.err);
+    let words: Vec<&str> = done.out.split_whitespace().collect();
+    let hint =
+        "not the first certificate names contoso.com, but number 2: put the domain's own first";
+    assert!(words.join(" ").contains(hint), "{}", done.out);
+
+    fs::write(place.path("empty.crt"), "").expect("it has room");
+    let check = ["certificate", "check", "new.crt"];
+    let done = place.run(&[&check[..], &["--ca", "empty.crt"]].concat());
+    assert_eq!(done.code, Some(2));
+    assert!(
+        done.err.contains("empty.crt: there is no certificate"),
+        "{}",
+        done.err
+    );
+    let done = place.run(&[&check[..], &["--key", "empty.crt"]].concat());
+    assert_eq!(done.code, Some(2));
+    assert!(
+        done.err.contains("new.crt with empty.crt: "),
+        "{}",
+        done.err
+    );
+}
+
+#[test]
 fn an_import_assigns_certificate_and_key() {
     let (place, authority) = (Place::new(), Authority::new(1));
     put(&place, &authority, &BOTH, Certificate::Good, "new");

@@ -45,6 +45,10 @@ pub(super) fn command(config: &Path, args: &Args) -> Result<Exit, Error> {
     let file = args.file.display();
     let unusable = |error| Error::Usage(format!("{file}: {}", chained(&error)));
     if let Some(key) = &args.key {
+        let unusable = |error| {
+            let key = key.display();
+            Error::Usage(format!("{file} with {key}: {}", chained(&error)))
+        };
         fits_key(&chain, &read(key)?).map_err(unusable)?;
     }
     let authorities = authorities(config, &draft, args.ca.as_deref(), args.internal)?;

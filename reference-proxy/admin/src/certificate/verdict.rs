@@ -52,9 +52,7 @@ const RULES: [(&str, Is); 9] = [
     ("can be read", |rule| rule == Rule::Readable),
     ("has begun", |rule| rule == Rule::Begun),
     ("has not ended", |rule| rule == Rule::NotEnded),
-    ("does not end soon", |rule| {
-        matches!(rule, Rule::EndsLater(_))
-    }),
+    (ENDS_LATER, |rule| matches!(rule, Rule::EndsLater(_))),
     ("is for servers", |rule| rule == Rule::ForServers),
     (FOR_CLIENTS, |rule| rule == Rule::ForClients),
     ("may sign handshakes", |rule| rule == Rule::Signs),
@@ -67,6 +65,7 @@ const RULES: [(&str, Is); 9] = [
 ];
 
 const FOR_CLIENTS: &str = "is for clients";
+const ENDS_LATER: &str = "does not end soon";
 
 /// Judges a chain as partners, or gateways, will judge it.
 pub(super) fn judge(
@@ -94,7 +93,11 @@ pub(super) fn judge(
             others = rest;
         }
     }
+    let has_ended = others.iter().any(|remark| remark.rule == Rule::NotEnded);
     for (name, is) in RULES {
+        if name == ENDS_LATER && has_ended {
+            continue;
+        }
         let broken = others.iter().find(|remark| is(remark.rule)).cloned();
         lines.push((name.to_owned(), broken));
     }
@@ -137,7 +140,7 @@ impl Verdict {
         lines
             .filter(|line| match method {
                 Method::SaslTls if line.rule == FOR_CLIENTS => clients,
-                Method::SaslTls => line.rule != "does not end soon",
+                Method::SaslTls => line.rule != ENDS_LATER,
                 // Dialback needs a handshake that succeeds, not a good certificate.
                 Method::TlsDialback => {
                     ["can be read", "may sign handshakes"].contains(&line.rule.as_str())
@@ -160,10 +163,18 @@ pub(super) fn authorities(
         true => &draft.internal.ca,
         false => &draft.external.ca,
     };
-    match (named, beside(config, setting)) {
-        (Some(file), _) => read(file),
-        (None, Some(file)) => read(&file),
+    let file = match (named, beside(config, setting)) {
+        (Some(file), _) => file.to_owned(),
+        (None, Some(file)) => file,
         // The setting is PEM itself.
-        (None, None) => Ok(setting.clone()),
+        (None, None) => return Ok(setting.clone()),
+    };
+    let text = read(&file)?;
+    match text.contains("-----BEGIN CERTIFICATE-----") {
+        true => Ok(text),
+        false => Err(Error::Usage(format!(
+            "{}: there is no certificate of an authority in it",
+            file.display()
+        ))),
     }
 }
