@@ -128,7 +128,10 @@ pub(crate) fn command(config: &Path, args: &Args) -> Result<Exit, Error> {
                 )));
             }
             let (_, draft) = store::read(config)?;
-            let refresh = refresh(get.gateway.as_deref())?;
+            let refresh = match &get.gateway {
+                Some(gateway) => Some(refresh(&mut Store::open(gateway)?)?),
+                None => None,
+            };
             print(&match get.json {
                 true => format!("{:#}\n", in_json(&draft, refresh.as_deref())),
                 false => list(&draft, refresh.as_deref()),
@@ -191,36 +194,38 @@ fn change(config: &Path, set: &Set) -> Result<Exit, Error> {
     }
     // The gateway's file may be in the same folder, whose lock ends here.
     let (draft, _) = store.finish(set.what_if)?;
-    if let (Some(time), Some(gateway)) = (&set.subscription_refresh_interval, &set.gateway) {
+    let mut changed = config;
+    let mut interval = None;
+    if let Some(gateway) = &set.gateway {
         let mut store = Store::open(gateway)?;
-        put(table(&mut store.document)?, REFRESH, amount(time));
-        if !set.what_if {
+        if let Some(time) = &set.subscription_refresh_interval {
+            changed = gateway;
+            put(table(&mut store.document)?, REFRESH, amount(time));
+        }
+        interval = Some(refresh(&mut store)?);
+        if set.subscription_refresh_interval.is_some() && !set.what_if {
             store.replace()?;
             running::tell_gateway(gateway);
         }
     }
-    print(&list(&draft, refresh(set.gateway.as_deref())?.as_deref()))?;
+    print(&list(&draft, interval.as_deref()))?;
     match (set.what_if, nothing) {
-        (true, _) => note(&format!("{} is unchanged", config.display())),
+        (true, _) => note(&format!("{} is unchanged", changed.display())),
         (false, true) => {}
         (false, false) => running::tell(config),
     }
     Ok(Exit::Good)
 }
 
-/// How often the gateway refreshes subscriptions, if its file is known.
-fn refresh(gateway: Option<&Path>) -> Result<Option<String>, Error> {
-    let Some(gateway) = gateway else {
-        return Ok(None);
-    };
-    let mut store = Store::open(gateway)?;
+/// How often the gateway refreshes subscriptions, by its file.
+fn refresh(store: &mut Store) -> Result<String, Error> {
     let set = table(&mut store.document)?
         .get(REFRESH)
         .map(|item| match item.as_str() {
             Some(text) => text.to_owned(),
             None => item.to_string().trim().to_owned(),
         });
-    Ok(Some(set.unwrap_or_else(|| REFRESH_DEFAULT.to_string())))
+    Ok(set.unwrap_or_else(|| REFRESH_DEFAULT.to_string()))
 }
 
 /// The table `[limits]`, which is made if it is missing.

@@ -164,8 +164,15 @@ fn what_the_gateway_does_is_set_in_its_own_file() {
     ];
     place.refused(&set, 2);
     let there = [&set[..], &["--gateway", "gateway.toml"]].concat();
-    place.good(&[&there[..], &["-WhatIf"]].concat());
+    let wish = place.good(&[&there[..], &["-WhatIf"]].concat());
     assert_eq!(place.text("gateway.toml"), theirs);
+    let shown = "SubscriptionRefreshInterval    : 3600\n";
+    assert!(wish.out.contains(shown), "{}", wish.out);
+    assert!(
+        wish.err.contains("gateway.toml is unchanged"),
+        "{}",
+        wish.err
+    );
     place.good(&there);
     let expected = format!("{theirs}subscription-refresh-interval = 3600\n");
     assert_eq!(place.text("gateway.toml"), expected);
