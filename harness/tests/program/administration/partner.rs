@@ -242,6 +242,15 @@ fn partners_are_shown_as_a_table_and_as_json() {
                          PublicUnverified  Required      Optional      True        7
     xmpp.org             PublicUnverified  Required      Optional      True        7
     ");
+    let none = place.good(&["partner", "get", "-Filter", "zz*", "--json"]);
+    assert_eq!(none.out, "[]\n", "a filter that nothing fits");
+    let refused = place.run(&["partner", "remove", "-Filter", "zz*"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.err.contains("no partner's domain fits `zz*`"),
+        "{}",
+        refused.err
+    );
     let filtered = place
         .good(&["partner", "get", "-Filter", "*.org", "--json"])
         .out;

@@ -13,13 +13,12 @@ use crate::value::{Word as _, truth};
 
 pub(super) fn get(config: &Path, get: &Get) -> Result<Exit, Error> {
     let (_, draft) = store::read(config)?;
-    let partners: Vec<&Partner> = match get.who.domain().is_none() && get.who.filter.is_none() {
-        true => draft.partners.iter().collect(),
-        false => chosen(&draft, &get.who)?
-            .into_iter()
-            .map(|(_, p)| p)
-            .collect(),
+    // A filter that nothing fits is no mistake: it shows nothing.
+    let found = match get.who.domain() {
+        Some(_) => chosen(&draft, &get.who)?,
+        None => fitting(&draft, get.who.filter.as_deref().unwrap_or("*")),
     };
+    let partners: Vec<&Partner> = found.into_iter().map(|(_, partner)| partner).collect();
     let text = if get.json {
         let list: Vec<Value> = partners.iter().map(|partner| in_json(partner)).collect();
         format!("{:#}\n", Value::from(list))
@@ -40,24 +39,31 @@ pub(super) fn chosen<'a>(
     draft: &'a Draft,
     who: &Several,
 ) -> Result<Vec<(usize, &'a Partner)>, Error> {
-    let numbered = draft.partners.iter().enumerate();
     if let Some(domain) = who.domain() {
-        let found = numbered
-            .clone()
-            .find(|(_, partner)| partner.domain == *domain);
+        let mut numbered = draft.partners.iter().enumerate();
+        let found = numbered.find(|(_, partner)| partner.domain == *domain);
         return match found {
             Some(found) => Ok(vec![found]),
             None => Err(Error::Usage(unknown(draft, domain.as_str()))),
         };
     }
-    let pattern = who.filter.as_deref().unwrap_or("*").to_ascii_lowercase();
-    let found: Vec<_> = numbered
-        .filter(|(_, partner)| fast_glob::glob_match(&pattern, partner.domain.as_str()))
-        .collect();
+    let pattern = who.filter.as_deref().unwrap_or("*");
+    let found = fitting(draft, pattern);
     match found.is_empty() {
-        true => Err(Error::Usage(unknown(draft, &pattern))),
+        true => Err(Error::Usage(format!(
+            "no partner's domain fits `{pattern}`"
+        ))),
         false => Ok(found),
     }
+}
+
+/// The partners whose domains fit a pattern, with their places.
+fn fitting<'a>(draft: &'a Draft, pattern: &str) -> Vec<(usize, &'a Partner)> {
+    let pattern = pattern.to_ascii_lowercase();
+    let numbered = draft.partners.iter().enumerate();
+    numbered
+        .filter(|(_, partner)| fast_glob::glob_match(&pattern, partner.domain.as_str()))
+        .collect()
 }
 
 fn unknown(draft: &Draft, name: &str) -> String {

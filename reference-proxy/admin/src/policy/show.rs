@@ -24,9 +24,6 @@ pub(super) fn get(file: &Path, get: &Get) -> Result<Exit, Error> {
     } else if let Some(pattern) = &which.filter {
         let wanted = pattern.to_lowercase();
         chosen.retain(|policy| fast_glob::glob_match(&wanted, identity(policy).to_lowercase()));
-        if chosen.is_empty() {
-            return Err(unknown(&draft, pattern));
-        }
     } else if let Some(address) = &which.user {
         let user = draft.directory.users.get(address);
         let user = user.ok_or_else(|| Error::Usage(format!("there is no user `{address}`")))?;
