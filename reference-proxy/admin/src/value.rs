@@ -151,16 +151,29 @@ pub(crate) const COMMON_NAME: usize = 64;
 
 /// Reads a common name.
 pub(crate) fn common_name(text: &str) -> Result<String, String> {
-    match text.chars().count() > COMMON_NAME {
-        true => Err(format!(
-            "a common name has at most {COMMON_NAME} characters (X.520)"
-        )),
+    bounded(text, "a common name", COMMON_NAME)
+}
+
+/// Reads the name of an organization, or of a unit of one.
+pub(crate) fn organization(text: &str) -> Result<String, String> {
+    bounded(text, "the name of an organization or a unit", 64)
+}
+
+/// Reads a city, a state or a province.
+pub(crate) fn place(text: &str) -> Result<String, String> {
+    bounded(text, "the name of a place", 128)
+}
+
+/// Reads a part of a subject, which has a bound (X.520, RFC 5280 appendix A.1).
+fn bounded(text: &str, what: &str, most: usize) -> Result<String, String> {
+    match text.chars().count() > most {
+        true => Err(format!("{what} has at most {most} characters (X.520)")),
         false => line(text),
     }
 }
 
 /// Reads a text for one line.
-pub(crate) fn line(text: &str) -> Result<String, String> {
+fn line(text: &str) -> Result<String, String> {
     match text.is_empty() || text.contains(char::is_control) {
         true => Err("expected a text on one line, without control characters".to_owned()),
         false => Ok(text.to_owned()),
@@ -168,8 +181,11 @@ pub(crate) fn line(text: &str) -> Result<String, String> {
 }
 
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| "expected ADDRESS:PORT, such as 127.0.0.1:53".to_owned())
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.port() == 0 => Err("port 0 is none to connect to".to_owned()),
+        Ok(address) => Ok(address),
+        Err(_) => Err("expected ADDRESS:PORT, such as 127.0.0.1:53".to_owned()),
+    }
 }
 
 pub(crate) fn proxy(text: &str) -> Result<Change<String>, String> {

@@ -53,6 +53,10 @@ async fn way(context: &Arc<Context>, to: &str, from: Option<&str>) -> Result<Met
         let why = format!("{} is not served here", pair.from);
         return Err(Broken::at(Step::LocalPolicy, why));
     }
+    if config.serves(&pair.to) {
+        let why = format!("{} is served here, and its users are no partner's", pair.to);
+        return Err(Broken::at(Step::LocalPolicy, why));
+    }
     if config.partner(&pair.to).is_none() {
         let why = format!("{} is no domain of a partner", pair.to);
         return Err(Broken::at(Step::Route, why));

@@ -137,6 +137,14 @@ fn a_missing_answer_is_named_and_leaves_nothing_half_written() {
         ("--policy", "service:x", "site:NAME"),
         ("--receiver", "gmail.com", "user@domain"),
         ("--user", "ana@other.com", "not served here"),
+        ("--gateway", "a b", "not a valid domain"),
+        ("--dns", "192.0.2.1:0", "port 0"),
+        ("--internal-listen", "127.0.0.1:0", "port 0"),
+        ("--member", "a.contoso.com=0.0.0.0", "partners can reach"),
+        ("--member", "a.contoso.com=", "no address after"),
+        ("--receiver", "ana@other.com", "no partner's"),
+        ("--organization", &"a".repeat(65), "at most 64"),
+        ("--locality", &"a".repeat(129), "at most 128"),
     ] {
         let mut words = vec!["setup"];
         let mut given = ANSWERS.split_whitespace();
@@ -154,6 +162,10 @@ fn a_missing_answer_is_named_and_leaves_nothing_half_written() {
             done.err
         );
     }
+    let alone = "setup --domain contoso.com --gateway gateway.contoso.com --partner-kind tls";
+    let done = place.run(&alone.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(done.code, Some(2));
+    assert!(done.err.contains("by --partner"), "{}", done.err);
     assert_eq!(fs::read_dir(place.path("")).expect("a folder").count(), 1);
 }
 
@@ -214,8 +226,16 @@ async fn users_are_let_talk_to_partners_by_a_policy() {
             "{text}"
         );
         // Again: it is done.
-        let (done, place) = walk(place, "").await;
+        let (done, place) = walk(place, &format!("--policy {policy}")).await;
         assert!(done.out.contains(all), "{}", done.out);
+        assert_eq!(place.text("gateway.toml"), text);
+        let (done, place) = walk(place, "--policy AnotherOne").await;
+        assert_eq!(done.code, Some(2), "{}", done.out);
+        assert!(
+            done.err.contains("by another policy already"),
+            "{}",
+            done.err
+        );
         assert_eq!(place.text("gateway.toml"), text);
     }
     let place = empty();

@@ -15,20 +15,24 @@ pub(crate) struct Member {
 
 /// Reads `xmpp.example` or `xmpp.example=192.0.2.1,2001:db8::1`.
 pub(super) fn member(text: &str) -> Result<Member, String> {
-    let (name, addresses) = text.split_once('=').unwrap_or((text, ""));
+    let (name, listed) = text.split_once('=').unwrap_or((text, ""));
     let name = Domain::parse(name).map_err(|error| format!("`{name}`: {error}"))?;
-    let addresses = addresses.split(',').filter(|address| !address.is_empty());
-    let addresses: Result<Vec<IpAddr>, String> = addresses
-        .map(|address| {
-            address
-                .parse()
-                .map_err(|_| format!("`{address}` is not an IP address"))
-        })
-        .collect();
-    Ok(Member {
-        name,
-        addresses: addresses?,
-    })
+    let mut addresses = Vec::new();
+    for address in listed.split(',').filter(|address| !address.is_empty()) {
+        let read: IpAddr = address
+            .parse()
+            .map_err(|_| format!("`{address}` is not an IP address"))?;
+        if read.is_unspecified() {
+            return Err(format!("{address} is no address that partners can reach"));
+        }
+        if !addresses.contains(&read) {
+            addresses.push(read);
+        }
+    }
+    match addresses.is_empty() && text.contains('=') {
+        true => Err(format!("no address after `{name}=`")),
+        false => Ok(Member { name, addresses }),
+    }
 }
 
 /// A record, its names absolute.

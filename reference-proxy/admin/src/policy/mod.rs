@@ -12,7 +12,7 @@ use std::path::Path;
 use clap::{Subcommand, ValueHint};
 use reference_gateway::address::Bare;
 use reference_gateway::config::{Draft, NamedPolicy};
-use reference_gateway::policy::{Policy, Scope};
+use reference_gateway::policy::{Policies, Policy, Scope};
 
 use crate::confirm::Confirm;
 use crate::error::{Error, Exit};
@@ -65,6 +65,19 @@ pub(crate) fn identity(text: &str) -> Result<Identity, String> {
             })
         }
         Err(error) => Err(error.to_string()),
+    }
+}
+
+impl Identity {
+    /// Whether there is such a policy, and it lets those for whom it counts talk to XMPP partners.
+    pub(crate) fn lets_talk(&self, policies: &Policies) -> bool {
+        let policy = match &self.scope {
+            Scope::Global => policies.of(None, None),
+            scope if !policies.contains(scope) => return false,
+            Scope::Site(_) => policies.of(None, Some(&self.scope)),
+            Scope::User(_) => policies.of(Some(&self.scope), None),
+        };
+        policy.federation && policy.xmpp
     }
 }
 

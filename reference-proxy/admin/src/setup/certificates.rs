@@ -182,11 +182,18 @@ impl Walk<'_> {
         beside(self.config, setting).filter(|file| !file.exists())
     }
 
-    /// What the inner certificate of this proxy names.
+    /// What the inner certificate of this proxy names: as answered, or as an earlier walk has requested it.
     pub(super) fn own_name(&mut self) -> Result<Domain, Error> {
         let first = self.answers.member.first();
         let first = first.and_then(|member| member.split('=').next());
-        let first = first.map(str::to_owned);
+        let requested = || {
+            let (_, draft) = store::read(self.config).ok()?;
+            let key = beside(self.config, draft.internal.key.first())?;
+            let subject = csr::subject(&key.with_extension("csr"))?;
+            let name = subject.into_iter().find(|(kind, _)| kind == "CN");
+            name.map(|(_, name)| name)
+        };
+        let first = first.map(str::to_owned).or_else(requested);
         let question = Question {
             text: "Name of this proxy, for its inner certificate",
             option: "member",
@@ -201,7 +208,8 @@ impl Walk<'_> {
         if internal {
             wish = csr::Args::internal(self.own_name()?);
         }
-        let mut field = |text, option, given: &Option<String>| {
+        type Reader = fn(&str) -> Result<String, String>;
+        let mut field = |text, option, given: &Option<String>, read: Reader| {
             let question = Question {
                 text,
                 option,
@@ -211,22 +219,27 @@ impl Walk<'_> {
                 .asker
                 .ask(&question, given.as_deref(), |text| match text {
                     "" => Ok(String::new()),
-                    text => value::line(text),
+                    text => read(text),
                 })?;
             Ok::<_, Error>(Some(answer).filter(|answer| !answer.is_empty()))
         };
-        wish.organization = field("Organization", "organization", &answers.organization)?;
+        wish.organization = field(
+            "Organization",
+            "organization",
+            &answers.organization,
+            value::organization,
+        )?;
         let unit = &answers.organizational_unit;
-        wish.organizational_unit = field("Unit of the organization", "organizational-unit", unit)?;
-        wish.locality = field("City", "locality", &answers.locality)?;
-        wish.state = field("State or province", "state", &answers.state)?;
-        let country = field("Country, two letters", "country", &answers.country)?;
-        wish.country = country
-            .map(|text| {
-                csr::country(&text).map_err(|error| format!("`{text}` for --country: {error}"))
-            })
-            .transpose()
-            .map_err(Error::Usage)?;
+        wish.organizational_unit = field(
+            "Unit of the organization",
+            "organizational-unit",
+            unit,
+            value::organization,
+        )?;
+        wish.locality = field("City", "locality", &answers.locality, value::place)?;
+        wish.state = field("State or province", "state", &answers.state, value::place)?;
+        let country = &answers.country;
+        wish.country = field("Country, two letters", "country", country, csr::country)?;
         csr::make(self.config, &wish).map(drop)
     }
 }

@@ -24,12 +24,12 @@ pub(super) fn step(walk: &mut Walk<'_>) -> Result<State, Error> {
     if !walk.config.exists() {
         let domains = walk.list(
             "domain",
-            "Domains that the proxy serves",
+            "Domains that the proxy serves, with commas between them",
             &walk.answers.domain.clone(),
         )?;
         let gateways = walk.list(
             "gateway",
-            "Names of the gateway, as in its certificate",
+            "Names of the gateway, as in its certificate, with commas between them",
             &walk.answers.gateway.clone(),
         )?;
         let dns = walk.answers.dns.join(",");
@@ -130,7 +130,9 @@ fn outside() -> &'static str {
 
 /// The parts of a list.
 fn parts(text: &str) -> impl Iterator<Item = &str> {
-    text.split([',', ' ']).filter(|part| !part.is_empty())
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
 }
 
 /// A secret for dialback keys that nobody guesses.

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use reference_gateway::address::Bare;
 use reference_gateway::config::Draft as GatewayDraft;
 use reference_proxy::config::{Domain, Draft, PartnerType};
 
 use super::answers::Answers;
 use super::configuration::{domains, servers};
-use super::{authorities, certificates, gateway, partners};
+use super::{authorities, certificates, gateway, partners, policies};
 use crate::error::Error;
 use crate::{csr, dns, policy, store, value};
 
@@ -44,21 +45,76 @@ pub(super) fn judge(config: &Path, answers: &Answers) -> Result<(), Error> {
             partners::same(draft, &domain, answers)?;
         }
     }
-    if let Some(text) = given(answers.user.as_ref()) {
-        let user = gateway::local_user(text, &served);
-        let user = user.map_err(|error| wrong("user", text, &error))?;
-        let usual = gateway::file(config, "toml");
-        let file = answers.gateway_config.as_ref().map_or(usual, PathBuf::from);
-        if file.exists()
-            && !GatewayDraft::load(&file)?
-                .directory
-                .users
-                .contains_key(&user)
-        {
-            let name = file.display();
-            let why = format!("{name} is there already; add the user to it by hand");
-            return Err(wrong("user", text, &why));
+    let first = given(answers.partner.as_ref()).and_then(|text| value::domain(text).ok());
+    needs_a_partner(answers, draft.as_ref(), first.as_ref())?;
+    let user = match given(answers.user.as_ref()) {
+        Some(text) => {
+            let user = gateway::local_user(text, &served);
+            Some(user.map_err(|error| wrong("user", text, &error))?)
         }
+        None => None,
+    };
+    let usual = gateway::file(config, "toml");
+    let file = answers.gateway_config.as_ref().map_or(usual, PathBuf::from);
+    match file.exists() {
+        true => same_users(&file, answers, user.as_ref()),
+        false => Ok(()),
+    }
+}
+
+/// Refuses answers that are about a partner where there is none, or another one.
+fn needs_a_partner(
+    answers: &Answers,
+    draft: Option<&Draft>,
+    first: Option<&Domain>,
+) -> Result<(), Error> {
+    for (option, answer) in [
+        ("partner-kind", &answers.partner_kind),
+        ("partner-type", &answers.partner_type),
+    ] {
+        if let Some(text) = given(answer.as_ref())
+            && first.is_none()
+        {
+            return Err(wrong(option, text, "say of which partner, by --partner"));
+        }
+    }
+    let Some(text) = given(answers.receiver.as_ref()) else {
+        return Ok(());
+    };
+    let receiver = value::user(text).map_err(|error| wrong("receiver", text, &error))?;
+    let domain = receiver.domain();
+    let is_known = first == Some(domain)
+        || draft.is_some_and(|draft| {
+            let mut partners = draft.partners.iter();
+            partners.any(|one| one.domain == *domain || one.additional_domains.contains(domain))
+        });
+    let is_asked_later = first.is_none() && draft.is_none_or(|draft| draft.partners.is_empty());
+    match is_known || is_asked_later {
+        true => Ok(()),
+        false => Err(wrong("receiver", text, "its domain is no partner's")),
+    }
+}
+
+/// Refuses a user or a policy that the gateway's file would not get any more.
+fn same_users(file: &Path, answers: &Answers, user: Option<&Bare>) -> Result<(), Error> {
+    let directory = GatewayDraft::load(file)?.directory;
+    let name = file.display();
+    if let Some(user) = user
+        && !directory.users.contains_key(user)
+    {
+        let why = format!("{name} is there already; add the user to it by hand");
+        return Err(wrong("user", &user.to_string(), &why));
+    }
+    let (_, allowed) = policies::counts(&directory);
+    if let Some(text) = given(answers.policy.as_ref())
+        && let Ok(identity) = policy::identity(text)
+        && allowed > 0
+        && !identity.lets_talk(&directory.policies)
+    {
+        let why = format!(
+            "users of {name} may talk to partners by another policy already; `s2spec proxy policy` changes that"
+        );
+        return Err(wrong("policy", text, &why));
     }
     Ok(())
 }
@@ -74,7 +130,8 @@ fn wrong(option: &str, text: &str, why: &str) -> Error {
 /// Whether each answer can be read.
 fn each(config: &Path, answers: &Answers) -> Result<(), Error> {
     type Reader<'a> = &'a dyn Fn(&str) -> Result<(), String>;
-    let line: Reader<'_> = &|text| value::line(text).map(drop);
+    let organization: Reader<'_> = &|text| value::organization(text).map(drop);
+    let place: Reader<'_> = &|text| value::place(text).map(drop);
     let lists: [(&str, &[String], Reader<'_>); 4] = [
         ("domain", &answers.domain, &|text| domains(text).map(drop)),
         ("gateway", &answers.gateway, &|text| domains(text).map(drop)),
@@ -99,10 +156,14 @@ fn each(config: &Path, answers: &Answers) -> Result<(), Error> {
         ("ca", &answers.ca, &|text| {
             authorities(config, text).map(drop)
         }),
-        ("organization", &answers.organization, line),
-        ("organizational-unit", &answers.organizational_unit, line),
-        ("locality", &answers.locality, line),
-        ("state", &answers.state, line),
+        ("organization", &answers.organization, organization),
+        (
+            "organizational-unit",
+            &answers.organizational_unit,
+            organization,
+        ),
+        ("locality", &answers.locality, place),
+        ("state", &answers.state, place),
         ("country", &answers.country, &|text| {
             csr::country(text).map(drop)
         }),

@@ -1,8 +1,9 @@
 //! Who may talk to partners, which the gateway decides by its policies.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use reference_gateway::config::Draft;
+use reference_gateway::directory::Directory;
 
 use super::ask::Question;
 use super::{State, Walk, gateway};
@@ -25,7 +26,7 @@ pub(super) fn step(walk: &mut Walk<'_>) -> Result<State, Error> {
     {
         return Ok(open);
     }
-    let (users, allowed) = counts(&file)?;
+    let (users, allowed) = counts(&Draft::load(&file)?.directory);
     if users == 0 {
         return Ok(State::Open(format!(
             "add the users to {name}: there is none"
@@ -54,7 +55,7 @@ pub(super) fn step(walk: &mut Walk<'_>) -> Result<State, Error> {
             }
         }
     }
-    let (users, allowed) = counts(&file)?;
+    let (users, allowed) = counts(&Draft::load(&file)?.directory);
     Ok(match allowed {
         // By a policy of their own, or of their site.
         0 => State::Open(format!(
@@ -87,8 +88,7 @@ fn file(walk: &mut Walk<'_>) -> Result<Option<PathBuf>, Error> {
 }
 
 /// How many users there are, and how many of them may talk to XMPP partners.
-fn counts(file: &Path) -> Result<(usize, usize), Error> {
-    let directory = Draft::load(file)?.directory;
+pub(super) fn counts(directory: &Directory) -> (usize, usize) {
     let users = directory.users.values();
     let may = users.filter(|user| {
         let policy = directory
@@ -96,5 +96,5 @@ fn counts(file: &Path) -> Result<(usize, usize), Error> {
             .of(user.policy.as_ref(), user.site.as_ref());
         policy.federation && policy.xmpp && !user.branch_appliance
     });
-    Ok((directory.users.len(), may.count()))
+    (directory.users.len(), may.count())
 }
