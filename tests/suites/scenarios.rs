@@ -72,6 +72,7 @@ fn a_target_that_says_nothing_meets_no_scenario() {
         case: Duration::from_millis(400),
         patience: Duration::from_millis(200),
         settle: Duration::from_millis(100),
+        ..Deadlines::default()
     };
     // All of them only wait.
     let mut records = run_side_by_side(400, deadlines, Arc::new(Deaf(reference())), &inbound);

@@ -100,6 +100,7 @@ fn a_target_that_ignores_its_settings_fails_what_they_change() {
         case: Duration::from_secs(10),
         patience: Duration::from_secs(5),
         settle: Duration::from_millis(200),
+        ..Deadlines::default()
     };
     let records = run_side_by_side(16, deadlines, reference(), &cases);
     let mut story = String::new();

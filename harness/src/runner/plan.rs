@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::slot::STILL;
 use crate::baseline::BaselineCheck;
 use crate::case::{Case, Tag};
 use crate::expectation::Expectation;
@@ -189,6 +190,8 @@ pub struct Deadlines {
     pub patience: Duration,
     /// Of a refused stream to be closed after the stanza was returned.
     pub settle: Duration,
+    /// Of a case in which nothing happens: from then on others begin beside it.
+    pub still: Duration,
 }
 
 impl Deadlines {
@@ -198,6 +201,7 @@ impl Deadlines {
             case,
             patience: case / 2,
             settle: Duration::from_secs(1).min(case / 4),
+            still: STILL,
         }
     }
 
@@ -222,6 +226,7 @@ impl std::ops::Mul<u32> for Deadlines {
             case: self.case * times,
             patience: self.patience * times,
             settle: self.settle * times,
+            ..self
         }
     }
 }

@@ -258,7 +258,7 @@ impl Schedule {
     /// How long a case holds its slot in which nothing happens.
     pub(super) fn still(&self) -> Duration {
         if self.in_vain.load(Ordering::Relaxed) < LEARNED {
-            slot::STILL
+            self.plan.deadlines.still
         } else {
             slot::HOPELESS
         }
