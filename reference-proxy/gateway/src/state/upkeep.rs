@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::inbound::gone;
 use super::{Action, State, presence, to_partner};
 use crate::address::Bare;
-use crate::directory::Directory;
+use crate::directory::{Directory, Subscription};
 use crate::refusal::Refusal;
 use crate::roster::Entry;
 
@@ -126,7 +126,8 @@ impl State {
     }
 
     /// Hides the two from each other. A subscription is kept only where the user may get access
-    /// again: not with a partner that was removed, nor with a contact that is not listed.
+    /// again: not with a partner that was removed, nor with a contact that is not listed. One that is configured is
+    /// asked for again once the partner is back.
     fn suspend(&mut self, user: &Bare, contact: &Bare, why: Refusal) -> Vec<Action> {
         let mut entry = self.entry(user, contact);
         let mut actions = self.unseen(user, &mut entry);
@@ -136,6 +137,16 @@ impl State {
         ) {
             self.roster.put(user, contact, entry.clone());
             actions.extend(self.forget(user, contact));
+            if let Some(wanted) = self.wanted(user, contact) {
+                let listed = entry.listed;
+                let entry = Entry {
+                    listed,
+                    asked: listed && wanted.to(),
+                    configured: Some(wanted),
+                    ..Entry::default()
+                };
+                self.put(user, contact, entry);
+            }
             return actions;
         }
         if entry.from {
@@ -143,6 +154,12 @@ impl State {
         }
         self.put(user, contact, entry);
         actions
+    }
+
+    /// What the configuration says of a contact.
+    fn wanted(&self, user: &Bare, contact: &Bare) -> Option<Subscription> {
+        let user = self.directory.users.get(user)?;
+        user.contacts.get(contact).copied()
     }
 
     /// Tells the user that the contact is gone.
@@ -175,9 +192,9 @@ impl State {
             })
             .collect();
         for (user, contact, was_configured) in pairs {
-            let known = self.directory.users.get(&user);
-            let configured = known.is_some_and(|user| user.contacts.contains_key(&contact));
-            if known.is_none() || was_configured && !configured {
+            let is_known = self.directory.users.contains_key(&user);
+            let is_configured = self.wanted(&user, &contact).is_some();
+            if !is_known || was_configured && !is_configured {
                 actions.extend(self.forget(&user, &contact));
             }
         }
@@ -225,6 +242,9 @@ impl State {
         }
         if entry.to {
             actions.push(to_partner(presence(user, contact, Some("probe"))));
+        }
+        if entry.asked {
+            actions.push(to_partner(presence(user, contact, Some("subscribe"))));
         }
         if entry.from {
             actions.extend(self.present(user, contact));

@@ -279,14 +279,31 @@ async fn presence_is_withdrawn_before_a_partner_is_cut_off() {
         "nothing is taken back"
     );
     assert_eq!(
-        reload(&mut gateway, path, &without).await.as_deref(),
+        reload(&mut gateway, path, &without).await,
+        None,
+        "he has not asked again, and sees nothing"
+    );
+    // What the file says anew counts.
+    let other = |text: &str| text.replace("subscription = 'both'", "subscription = 'from'");
+    assert_eq!(reload(&mut gateway, path, &other(&text)).await, None);
+    assert_eq!(
+        reload(&mut gateway, path, &other(&without))
+            .await
+            .as_deref(),
         Some("what was sent came back as an error")
     );
     alpha.stop().await;
     assert_eq!(reload(&mut gateway, path, &text).await, None);
     linked(&gateway, 0).await;
     assert_eq!(
-        reload(&mut gateway, path, &without).await.as_deref(),
+        reload(&mut gateway, path, &other(&text)).await,
+        None,
+        "he may still see the user"
+    );
+    assert_eq!(
+        reload(&mut gateway, path, &other(&without))
+            .await
+            .as_deref(),
         Some("no proxy is connected")
     );
     gateway.stop().await;

@@ -112,6 +112,36 @@ fn presence_is_withdrawn_when_a_partner_is_removed() {
 }
 
 #[test]
+fn a_configured_contact_is_asked_again_when_its_partner_is_back() {
+    let with = subscribed(Subscription::Both);
+    let mut world = World::busy(with.clone());
+    let mut without = with.clone();
+    without
+        .partners
+        .retain(|_, kind| *kind != PartnerType::Federated);
+    reload(&mut world, without);
+    let (ana, fay) = (bare(ANA), bare(FAY));
+    let entry = world.state.entry(&ana, &fay);
+    assert!(entry.listed && entry.asked, "{entry:?}");
+    assert!(!entry.to && !entry.from, "the partner knows of neither");
+    let subscribe = format!("out <presence from='{ANA}' to='{FAY}' type='subscribe'/>");
+    assert_eq!(reload(&mut world, with), [subscribe]);
+}
+
+#[test]
+fn a_contact_that_the_user_has_taken_off_the_list_stays_off() {
+    let mut world = World::busy(subscribed(Subscription::Both));
+    world.says(ANA, &format!("<presence type='unsubscribe' to='{FAY}'/>"));
+    let mut unverified = subscribed(Subscription::Both);
+    for kind in unverified.partners.values_mut() {
+        *kind = PartnerType::PublicUnverified;
+    }
+    reload(&mut world, unverified);
+    let entry = world.state.entry(&bare(ANA), &bare(FAY));
+    assert!(!entry.listed && !entry.to && !entry.from, "{entry:?}");
+}
+
+#[test]
 fn access_that_is_taken_hides_and_access_that_is_given_shows() {
     let mut world = World::busy(subscribed(Subscription::Both));
     let mut closed = subscribed(Subscription::Both);
