@@ -209,7 +209,8 @@ impl Hub {
                     Action::ToPartner(stanza) => Some(stanza),
                     Action::ToUser { .. } => None,
                 });
-                self.withdrawal = Withdrawal::of(sent);
+                let earlier = std::mem::take(&mut self.withdrawal);
+                self.withdrawal = Withdrawal::of(sent).after(earlier);
                 self.act(actions, Cause::Own);
                 self.dismiss();
             }

@@ -27,6 +27,21 @@ impl Withdrawal {
         }
     }
 
+    /// The same with what an earlier reload took back and is still under way: whoever waits for that looks here.
+    pub(crate) fn after(mut self, earlier: Self) -> Self {
+        if !earlier.is_through() {
+            self.contacts.extend(earlier.contacts);
+            self.returned = earlier.returned;
+        }
+        self
+    }
+
+    fn is_through(&self) -> bool {
+        let mut marks = self.marks.iter();
+        self.contacts.is_empty()
+            || !self.marks.is_empty() && marks.all(|(through, mark)| *through.borrow() >= *mark)
+    }
+
     /// All of it is on its way once the links have got so much through.
     pub(crate) fn mark(&mut self, marks: Vec<(watch::Receiver<u64>, u64)>) {
         if self.marks.is_empty() {
@@ -69,4 +84,45 @@ fn withdrawn_from(stanza: &Stanza) -> Option<Bare> {
     let is_one = matches!(kind, "unavailable" | "unsubscribed");
     let to = Address::parse(stanza.to.as_deref()?).ok()?;
     is_one.then_some(to.bare)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn presence(from: &str, to: &str, kind: &str) -> Stanza {
+        Stanza {
+            kind: Kind::Presence,
+            from: Some(from.to_owned()),
+            to: Some(to.to_owned()),
+            id: None,
+            type_: Some(kind.to_owned()),
+            bytes: Vec::new(),
+        }
+    }
+
+    fn taken_back(from: &str) -> Withdrawal {
+        Withdrawal::of([presence("ana@contoso.com", from, "unsubscribed")].iter())
+    }
+
+    fn error_of(contact: &str) -> Stanza {
+        presence(contact, "ana@contoso.com", "error")
+    }
+
+    #[test]
+    fn an_error_counts_for_a_reload_that_another_has_followed() {
+        let (through, link) = watch::channel(0);
+        let mut first = taken_back("fay@a.example");
+        first.mark(vec![(link, 1)]);
+        let mut both = taken_back("sam@b.example").after(first.clone());
+        both.look_at(&error_of("fay@a.example"));
+        assert!(both.returned);
+
+        through.send_replace(1);
+        let mut second = taken_back("sam@b.example").after(first);
+        second.look_at(&error_of("fay@a.example"));
+        assert!(!second.returned, "that one is over");
+        second.look_at(&error_of("sam@b.example"));
+        assert!(second.returned);
+    }
 }
