@@ -15,7 +15,7 @@ use super::output;
 use super::signal::end_wanted;
 use crate::error::CliError;
 use crate::record::RunEvent;
-use crate::report::{Progress, Report, to_event_line};
+use crate::report::{EventLines, Progress, Report};
 use crate::verdict::Verdict;
 
 /// How often a run that has no progress bar says how far it is.
@@ -115,6 +115,7 @@ fn is_unexpected(event: &RunEvent) -> bool {
 pub(super) struct EventFile {
     name: PathBuf,
     to: Box<dyn Write>,
+    lines: EventLines,
     failed: Option<io::Error>,
 }
 
@@ -133,6 +134,7 @@ impl EventFile {
         Ok(Self {
             name: path.to_owned(),
             to,
+            lines: EventLines::default(),
             failed: None,
         })
     }
@@ -142,7 +144,7 @@ impl EventFile {
         if self.failed.is_some() {
             return;
         }
-        let line = to_event_line(event).map_err(io::Error::from);
+        let line = self.lines.next(event).map_err(io::Error::from);
         let written = line.and_then(|line| {
             self.to.write_all(line.as_bytes())?;
             self.to.flush()

@@ -33,7 +33,7 @@ mod tests {
 
     use super::*;
     use crate::bundle::fixture::bundle;
-    use crate::report::{fixture, to_event_line, to_json};
+    use crate::report::{EventLines, fixture, to_json};
     use crate::subject::reference::Reference;
 
     /// What is wrong with a text by the schema of its document.
@@ -121,8 +121,9 @@ mod tests {
     #[test]
     fn what_a_run_leaves_keeps_to_its_schema() {
         for events in [fixture::run(false), fixture::generated()] {
+            let mut lines = EventLines::default();
             for event in &events {
-                let line = to_event_line(event).expect("it has a JSON form");
+                let line = lines.next(event).expect("it has a JSON form");
                 assert_eq!(mistakes(Document::Events, &line), None, "{line}");
             }
             let report = to_json(&fixture::report(events)).expect("it has a JSON form");

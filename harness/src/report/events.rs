@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::outcome::Outcome;
 use crate::record::RunEvent;
+use crate::report::gather::Tally;
 use crate::verdict::Verdict;
 
 /// The version of the format. It increases when a field changes its meaning or is removed.
@@ -50,56 +51,73 @@ pub(super) enum Line<'a> {
         elapsed_us: u64,
         rounds: u32,
         interrupted: bool,
+        /// How many cases ended with each verdict.
+        summary: Tally,
     },
 }
 
-/// One event as JSON in one line, with its end.
-///
-/// # Errors
-/// When a value has no JSON form, which is a bug in the harness.
-pub fn to_event_line(event: &RunEvent) -> Result<String, serde_json::Error> {
-    let line = match event {
-        RunEvent::Started {
-            target,
-            cases,
-            controls,
-            seed,
-        } => Line::Started {
-            schema: SCHEMA,
-            tool: "s2spec",
-            version: crate::VERSION,
-            target,
-            cases: *cases,
-            controls: *controls,
-            seed: *seed,
-        },
-        RunEvent::Finished(record) => Line::Case {
-            id: &record.result.case.id,
-            verdict: record.verdict,
-            why: &record.why,
-            outcome: record.result.judged_outcome(),
-            took_us: micros(record.result.timings.total),
-        },
-        RunEvent::Repeating { round, of, done } => Line::Repeating {
-            round: *round,
-            of: *of,
-            done: *done,
-        },
-        RunEvent::Breach(text) => Line::Breach { text },
-        RunEvent::Trouble(text) => Line::Trouble { text },
-        RunEvent::Ended {
-            elapsed,
-            rounds,
-            interrupted,
-        } => Line::Ended {
-            elapsed_us: micros(*elapsed),
-            rounds: *rounds,
-            interrupted: *interrupted,
-        },
-    };
-    let mut text = serde_json::to_string(&line)?;
-    text.push('\n');
-    Ok(text)
+/// The events of one run as JSON, an object in a line each.
+#[derive(Debug, Default)]
+pub struct EventLines {
+    ended: Tally,
+}
+
+impl EventLines {
+    /// The next event of the run, with the end of its line.
+    ///
+    /// # Errors
+    /// When a value has no JSON form, which is a bug in the harness.
+    pub fn next(&mut self, event: &RunEvent) -> Result<String, serde_json::Error> {
+        if let RunEvent::Finished(record) = event {
+            self.ended.add(record);
+        }
+        let mut text = serde_json::to_string(&self.line(event))?;
+        text.push('\n');
+        Ok(text)
+    }
+
+    fn line<'a>(&self, event: &'a RunEvent) -> Line<'a> {
+        match event {
+            RunEvent::Started {
+                target,
+                cases,
+                controls,
+                seed,
+            } => Line::Started {
+                schema: SCHEMA,
+                tool: "s2spec",
+                version: crate::VERSION,
+                target,
+                cases: *cases,
+                controls: *controls,
+                seed: *seed,
+            },
+            RunEvent::Finished(record) => Line::Case {
+                id: &record.result.case.id,
+                verdict: record.verdict,
+                why: &record.why,
+                outcome: record.result.judged_outcome(),
+                took_us: micros(record.result.timings.total),
+            },
+            RunEvent::Repeating { round, of, done } => Line::Repeating {
+                round: *round,
+                of: *of,
+                done: *done,
+            },
+            RunEvent::Breach(text) => Line::Breach { text },
+            RunEvent::Trouble(text) => Line::Trouble { text },
+            RunEvent::Ended {
+                elapsed,
+                rounds,
+                interrupted,
+            } => Line::Ended {
+                elapsed_us: micros(*elapsed),
+                rounds: *rounds,
+                interrupted: *interrupted,
+                summary: self.ended,
+            },
+        }
+    }
 }
 
 pub(super) fn micros(time: Duration) -> u64 {
@@ -114,10 +132,13 @@ mod tests {
     #[test]
     fn each_event_is_an_object_in_a_line() {
         let mut text = String::new();
+        let mut lines = EventLines::default();
         for event in fixture::gather(vec![fixture::failed()], true) {
-            text += &to_event_line(&event).expect("it has a JSON form");
+            text += &lines.next(&event).expect("it has a JSON form");
         }
-        text += &to_event_line(&RunEvent::Breach("nothing is\nreturned".to_owned())).expect("too");
+        text += &lines
+            .next(&RunEvent::Breach("nothing is\nreturned".to_owned()))
+            .expect("too");
         insta::assert_snapshot!(text);
     }
 }

@@ -251,7 +251,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, record: &Record) {
+    pub(super) fn add(&mut self, record: &Record) {
         match record.verdict {
             Verdict::Pass if !record.result.case.script.by_oracle() => {
                 self.pass += 1;

@@ -26,7 +26,7 @@ mod terminal;
 
 pub use areas::COLUMNS as TABLE_HEADS;
 pub use compare::{Compared, to_comparison};
-pub use events::to_event_line;
+pub use events::EventLines;
 pub use gather::{Blamed, Repeating, Report, Tally};
 pub use github::to_annotations;
 pub use html::to_html;
