@@ -99,13 +99,64 @@ impl Saved {
         }
         let wrong = |why| Unreadable::Fields { schema, why };
         let saved: Self = serde_json::from_str(text).map_err(wrong)?;
-        let mut ids = BTreeSet::new();
-        match saved.cases.iter().find(|case| !ids.insert(&case.id)) {
-            Some(twice) => Err(wrong(serde_json::Error::custom(format!(
-                "the case {} is there twice",
-                twice.id
-            )))),
+        match saved.contradiction() {
+            Some(contradiction) => Err(wrong(serde_json::Error::custom(contradiction))),
             None => Ok(saved),
         }
+    }
+
+    /// What its parts say against each other.
+    fn contradiction(&self) -> Option<String> {
+        let mut ids = BTreeSet::new();
+        if let Some(twice) = self.cases.iter().find(|case| !ids.insert(&case.id)) {
+            return Some(format!("the case {} is there twice", twice.id));
+        }
+        Verdict::VARIANTS.iter().find_map(|verdict| {
+            let word = verdict.to_string();
+            let summed = self.summary.get(&word)?.as_u64()?;
+            let cases = self.cases.iter().filter(|case| case.verdict == word);
+            let listed = cases.count();
+            (u64::try_from(listed) != Ok(summed)).then(|| {
+                format!("its summary counts {summed} with `{word}`, but it lists {listed}")
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{fixture, to_json};
+
+    #[test]
+    fn a_report_that_contradicts_itself_is_none() {
+        let text = to_json(&fixture::report(fixture::run(false))).expect("it has a JSON form");
+        Saved::read(&text).expect("it is a report");
+        let whole: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+        let refused = |changed: serde_json::Value| {
+            let error = Saved::read(&changed.to_string()).expect_err("it contradicts itself");
+            let mut text = error.to_string();
+            if let Some(why) = std::error::Error::source(&error) {
+                text += &format!(": {why}");
+            }
+            text
+        };
+
+        let mut counted = whole.clone();
+        let fails = counted["summary"]["fail"].as_u64().expect("a number");
+        counted["summary"]["fail"] = (fails + 1).into();
+        let why = refused(counted);
+        let wanted = format!(
+            "its summary counts {} with `fail`, but it lists {fails}",
+            fails + 1
+        );
+        assert!(why.contains(&wanted), "{why}");
+
+        let mut twice = whole;
+        let first = twice["cases"][0].clone();
+        let cases = twice["cases"].as_array_mut().expect("cases");
+        cases.push(first);
+        let why = refused(twice);
+        assert!(why.contains("is there twice"), "{why}");
     }
 }
