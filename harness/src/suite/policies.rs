@@ -15,17 +15,18 @@ impl FromStr for PolicyName {
     fn from_str(text: &str) -> Result<Self, String> {
         const WANTED: &str = "a row from 1 to 18 is wanted, such as 7 or row07, or \
              tls/sasl/dialback such as required/optional/on";
-        let number = text.strip_prefix("row").unwrap_or(text);
+        let text = text.to_ascii_lowercase();
+        let number = text.strip_prefix("row").unwrap_or(&text);
         if let Ok(number) = number.parse() {
             return PolicyNumber::new(number)
                 .map(Self)
                 .ok_or_else(|| WANTED.to_owned());
         }
         let level = |word: &str| {
-            Level::ALL
-                .iter()
-                .copied()
-                .find(|level| level.to_string() == word || level.letter().to_string() == word)
+            Level::ALL.iter().copied().find(|level| {
+                let letter = level.letter().to_string();
+                level.to_string() == word || letter.eq_ignore_ascii_case(word)
+            })
         };
         let mut words = text.split('/');
         let (Some(tls), Some(sasl), Some(dialback), None) =
@@ -34,8 +35,8 @@ impl FromStr for PolicyName {
             return Err(WANTED.to_owned());
         };
         let dialback = match dialback {
-            "on" | "true" | "T" => true,
-            "off" | "false" | "F" => false,
+            "on" | "true" | "t" => true,
+            "off" | "false" | "f" => false,
             other => return Err(format!("dialback is on or off, not {other:?}")),
         };
         match (level(tls), level(sasl)) {
@@ -60,7 +61,7 @@ impl FromStr for Policies {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "all" {
+        if text.eq_ignore_ascii_case("all") {
             let valid = PolicyNumber::all().filter(|row| row.policy().valid());
             return Ok(Self(valid.collect()));
         }
@@ -91,5 +92,13 @@ mod tests {
     fn a_policy_that_is_named_twice_is_one() {
         let policies: Policies = "9,row07,7,9".parse().expect("policies");
         assert_eq!(policies.to_string(), "9,7");
+    }
+
+    #[test]
+    fn a_policy_is_the_same_in_capitals() {
+        for text in ["ROW07", "Required/Optional/True", "r/o/t", "R/O/T"] {
+            let policies: Policies = text.parse().expect(text);
+            assert_eq!(policies.to_string(), "7", "{text}");
+        }
     }
 }
