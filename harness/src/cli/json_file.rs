@@ -52,7 +52,9 @@ impl JsonFile {
             // Permissions of an ordinary new file, subject to the umask.
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
-        let file = builder.tempfile_in(folder).map_err(failed)?;
+        // The name of the file, which nobody knows, says nothing.
+        let file = builder.tempfile_in(folder);
+        let file = file.map_err(|error| failed(error.kind().into()))?;
         Ok(Self::Replace(path.to_owned(), file))
     }
 
@@ -69,6 +71,7 @@ impl JsonFile {
                 .write_all(text.as_bytes())
                 .map_err(|e| failed(&path, e)),
             Self::Replace(path, mut file) => file
+                .as_file_mut()
                 .write_all(text.as_bytes())
                 .and_then(|()| file.persist(&path).map(drop).map_err(|e| e.error))
                 .map_err(|e| failed(&path, e)),

@@ -207,7 +207,7 @@ fn replace(file: &Path, text: &[u8]) -> io::Result<()> {
     }
     // Only to learn whether it may be written: the folder alone would decide about the rename.
     OpenOptions::new().write(true).open(file)?;
-    let mut new = NamedTempFile::new_in(folder(file))?;
+    let mut new = NamedTempFile::new_in(folder(file)).map_err(unnamed)?;
     let made = new.as_file().metadata()?;
     if (made.uid(), made.gid()) != (old.uid(), old.gid()) {
         let (owner, group) = (Uid::from_raw(old.uid()), Gid::from_raw(old.gid()));
@@ -230,10 +230,12 @@ pub(crate) fn create(file: &Path, text: &[u8], private: bool, replaced: bool) ->
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
+    fs::metadata(folder)?;
     let mode = if private { 0o600 } else { 0o644 };
     let mut new = tempfile::Builder::new()
         .permissions(fs::Permissions::from_mode(mode))
-        .tempfile_in(folder)?;
+        .tempfile_in(folder)
+        .map_err(unnamed)?;
     write(&mut new, text)?;
     match replaced {
         true => new.persist(file)?,
@@ -242,8 +244,13 @@ pub(crate) fn create(file: &Path, text: &[u8], private: bool, replaced: bool) ->
     File::open(folder)?.sync_all()
 }
 
+/// The same without the name of the new file, which nobody knows.
+fn unnamed(error: io::Error) -> io::Error {
+    error.kind().into()
+}
+
 fn write(file: &mut NamedTempFile, text: &[u8]) -> io::Result<()> {
-    file.write_all(text)?;
+    file.as_file_mut().write_all(text)?;
     file.as_file().sync_all()
 }
 

@@ -136,7 +136,7 @@ fn whole(path: &Path, text: &str, mode: u32) -> io::Result<NamedTempFile> {
     }
     // The name of the file, which nobody knows, says nothing.
     let mut file = NamedTempFile::new_in(folder).map_err(|error| io::Error::from(error.kind()))?;
-    file.write_all(text.as_bytes())?;
+    file.as_file_mut().write_all(text.as_bytes())?;
     let permissions = Permissions::from_mode(mode);
     file.as_file().set_permissions(permissions)?;
     Ok(file)
