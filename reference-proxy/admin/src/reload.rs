@@ -10,6 +10,6 @@ use crate::running::shown;
 
 pub(crate) fn command(config: &Path) -> Result<Exit, Error> {
     let reloaded = Client::of_configuration(config)?.reload()?;
-    print(&shown(&reloaded))?;
+    print(&shown("proxy", &reloaded))?;
     Ok(Exit::Good)
 }

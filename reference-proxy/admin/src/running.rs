@@ -79,7 +79,7 @@ fn has_taken(
     let told = Client::of_configuration(config).and_then(|client| reload(&client));
     let is_done = told.is_ok();
     note(&match told {
-        Ok(reloaded) => shown(&reloaded).trim_end().to_owned(),
+        Ok(reloaded) => shown(which, &reloaded).trim_end().to_owned(),
         Err(ClientError::NoControl { .. }) => format!(
             "a running {which} takes the change in when it gets a hang-up signal (kill -HUP); with the setting \
              `control` it does so at once"
@@ -101,8 +101,8 @@ fn has_taken(
     is_done
 }
 
-/// What has changed by a reload.
-pub(crate) fn shown(reloaded: &Reloaded) -> String {
+/// What has changed by a reload of the proxy or the gateway.
+pub(crate) fn shown(which: &str, reloaded: &Reloaded) -> String {
     let Reloaded {
         added,
         removed,
@@ -110,7 +110,7 @@ pub(crate) fn shown(reloaded: &Reloaded) -> String {
         after_restart,
         not_withdrawn,
     } = reloaded;
-    let mut text = String::from("The configuration is in force.\n");
+    let mut text = format!("The {which} has read its configuration again.\n");
     for (how, names) in [
         ("New partners", added),
         ("Partners removed", removed),
@@ -141,14 +141,14 @@ mod tests {
             ..Reloaded::default()
         };
         assert_eq!(
-            shown(&reloaded),
-            "The configuration is in force.\n\
+            shown("proxy", &reloaded),
+            "The proxy has read its configuration again.\n\
              Partners removed: b.example, c.example\n\
              Only after a restart: external.listen\n"
         );
         assert_eq!(
-            shown(&Reloaded::default()),
-            "The configuration is in force.\n"
+            shown("gateway", &Reloaded::default()),
+            "The gateway has read its configuration again.\n"
         );
     }
 }

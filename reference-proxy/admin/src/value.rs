@@ -234,6 +234,15 @@ pub(crate) enum Domains {
 }
 
 impl Domains {
+    /// What is to be taken off a list that does not have it.
+    pub(crate) fn absent<'a>(&'a self, present: &[Domain]) -> impl Iterator<Item = &'a Domain> {
+        let remove: &[Domain] = match self {
+            Self::Replace(_) => &[],
+            Self::Change { remove, .. } => remove,
+        };
+        remove.iter().filter(|domain| !present.contains(domain))
+    }
+
     /// The list that comes of one.
     pub(crate) fn of(&self, present: &[Domain]) -> Vec<Domain> {
         match self {

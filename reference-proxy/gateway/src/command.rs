@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Subcommand, ValueEnum};
+use clap::{ArgGroup, Subcommand, ValueEnum};
 use reference_proxy::control::{Client, ClientError};
 use reference_proxy::wire::{ReadError, Stanza, escape, seconds_of};
 use tokio::time::timeout;
@@ -47,6 +47,7 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["body", "presence"])))]
 struct Send {
     /// The local user
     #[arg(long, value_name = "USER@DOMAIN")]
@@ -55,10 +56,10 @@ struct Send {
     #[arg(long, value_name = "USER@DOMAIN")]
     to: String,
     /// The text of a message
-    #[arg(long, value_name = "TEXT", required_unless_present = "presence")]
+    #[arg(long, value_name = "TEXT")]
     body: Option<String>,
     /// Presence instead of a message
-    #[arg(long, value_name = "TYPE", conflicts_with = "body")]
+    #[arg(long, value_name = "TYPE")]
     presence: Option<Presence>,
     /// How long answers are shown: a number of seconds, or a text such as 250ms, 60s, 5m
     #[arg(long, value_name = "TIME", default_value = "2", value_parser = seconds_of)]
@@ -196,7 +197,7 @@ fn reload(config: &Path) -> Result<(), Error> {
         }
         other => Error::environment("cannot ask the gateway", other),
     })?;
-    print("The configuration is in force.")?;
+    print("The gateway has read its configuration again.")?;
     if let Some(why) = &reloaded.not_withdrawn {
         print(&format!(
             "Partners may still see users who are withdrawn from them: {why}"

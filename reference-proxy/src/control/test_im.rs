@@ -14,22 +14,22 @@ use crate::trial::{Broken, Step};
 pub(super) async fn test(context: &Arc<Context>, to: &str, from: Option<&str>) -> Tested {
     let began = context.clock.now();
     let tried = way(context, to, from).await;
-    let latency = (context.clock.now() - began).as_secs_f64();
+    let latency = context.clock.now() - began;
     match &tried {
-        Ok(method) => tracing::info!(to, %method, latency, "test message answered"),
+        Ok(method) => tracing::info!(to, %method, ?latency, "test message answered"),
         Err(Broken { step, why, .. }) => {
-            tracing::info!(to, %step, reason = why, latency, "test message lost");
+            tracing::info!(to, %step, reason = why, ?latency, "test message lost");
         }
     }
     match tried {
         Ok(method) => Tested {
-            latency,
+            latency: latency.as_secs_f64(),
             method: Some(method.to_string()),
             broken: None,
             error: None,
         },
         Err(Broken { step, why, method }) => Tested {
-            latency,
+            latency: latency.as_secs_f64(),
             method: method.map(|method| method.to_string()),
             broken: Some(step),
             error: Some(why),

@@ -227,7 +227,7 @@ fn a_running_gateway_takes_changes_of_policies_in_at_once() {
         ],
     );
     let grant = ["grant", "ana@contoso.com", "-PolicyName", "Own"];
-    assert!(policy(path, &grant).contains("The configuration is in force."));
+    assert!(policy(path, &grant).contains("The gateway has read its configuration again."));
     let (_, out, _) = run(path, &send);
     assert!(out.contains("no proxy is connected"), "it passes: {out}");
     // What else is changed by hand.

@@ -167,6 +167,20 @@ fn what_is_set_changes_and_comments_stay() {
         "$null",
     ]);
     assert!(!place.config().contains("additional-domains"));
+    let none = place.good(&[
+        "partner",
+        "set",
+        "fabrikam.com",
+        "-AdditionalDomains",
+        "@{Remove=\"a.fabrikam.com\"}",
+    ]);
+    assert!(
+        none.err.contains(
+            "warning: a.fabrikam.com is no additional domain of fabrikam.com, so there is nothing to remove"
+        ),
+        "{}",
+        none.err
+    );
 }
 
 #[test]

@@ -85,7 +85,8 @@ fn a_running_proxy_takes_each_change_in() {
     let import = ["certificate", "import", "new.crt", "--key", "new.key"];
     let done = place.good(&import);
     assert!(
-        done.err.contains("The configuration is in force"),
+        done.err
+            .contains("The proxy has read its configuration again"),
         "{}",
         done.err
     );

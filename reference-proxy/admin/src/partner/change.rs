@@ -43,20 +43,27 @@ pub(super) fn set(config: &Path, gateway: &Gateway, set: &Set) -> Result<Exit, E
     let mut store = Store::open(config)?;
     let draft = store.draft()?;
     let chosen = chosen(&draft, &set.who)?;
-    let mut domains = Vec::new();
+    let mut changed = Vec::new();
     for index in chosen {
         let partner = &draft.partners[index];
-        domains.push(partner.domain.clone());
+        changed.push(partner.domain.clone());
         let additional = &partner.additional_domains;
+        let domains = set.settings.additional_domains.iter();
+        for absent in domains.flat_map(|domains| domains.absent(additional)) {
+            note(&format!(
+                "warning: {absent} is no additional domain of {}, so there is nothing to remove",
+                partner.domain
+            ));
+        }
         table::edit(&mut store.document, index, additional, &set.settings);
     }
     store.draft()?;
-    let question = format!("Change {}?", listed(&domains));
+    let question = format!("Change {}?", listed(&changed));
     let usually = (Usually::DoesNotAsk, set.force);
     if !set.what_if && !set.confirm.agreed(&mut store, usually, &question)? {
         return Ok(Exit::Wanting);
     }
-    finish(store, gateway, set.what_if, &domains)
+    finish(store, gateway, set.what_if, &changed)
 }
 
 pub(super) fn remove(config: &Path, gateway: &Gateway, remove: &Remove) -> Result<Exit, Error> {
