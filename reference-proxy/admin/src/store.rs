@@ -207,7 +207,7 @@ fn replace(file: &Path, text: &[u8]) -> io::Result<()> {
     }
     // Only to learn whether it may be written: the folder alone would decide about the rename.
     OpenOptions::new().write(true).open(file)?;
-    let mut new = NamedTempFile::new_in(folder(file)).map_err(unnamed)?;
+    let mut new = NamedTempFile::new_in(folder(file)).map_err(|error| unnamed(&error))?;
     let made = new.as_file().metadata()?;
     if (made.uid(), made.gid()) != (old.uid(), old.gid()) {
         let (owner, group) = (Uid::from_raw(old.uid()), Gid::from_raw(old.gid()));
@@ -235,7 +235,7 @@ pub(crate) fn create(file: &Path, text: &[u8], private: bool, replaced: bool) ->
     let mut new = tempfile::Builder::new()
         .permissions(fs::Permissions::from_mode(mode))
         .tempfile_in(folder)
-        .map_err(unnamed)?;
+        .map_err(|error| unnamed(&error))?;
     write(&mut new, text)?;
     match replaced {
         true => new.persist(file)?,
@@ -245,7 +245,7 @@ pub(crate) fn create(file: &Path, text: &[u8], private: bool, replaced: bool) ->
 }
 
 /// The same without the name of the new file, which nobody knows.
-fn unnamed(error: io::Error) -> io::Error {
+fn unnamed(error: &io::Error) -> io::Error {
     error.kind().into()
 }
 
