@@ -16,6 +16,12 @@ use crate::transcript::printable;
 const WITH_TRANSCRIPT: usize = 5;
 /// About how many bytes all transcripts take at most, the clearest of each cause first.
 const TRANSCRIPTS: usize = 1_500_000;
+/// The same in a page that is large without them.
+const FEW_TRANSCRIPTS: usize = 400_000;
+/// About how many bytes a whole page is to have at most.
+const PAGE: usize = 9_500_000;
+/// About how many of them each case takes.
+const CASE: usize = 1_600;
 /// About how many bytes a step takes beside its text.
 const STEP: usize = 400;
 
@@ -74,7 +80,9 @@ fn with_transcript(saved: &Saved) -> BTreeSet<&str> {
         !has_cause && (case.verdict == "pass" || *count <= 10 * WITH_TRANSCRIPT)
     });
     let mut told = BTreeSet::new();
-    let mut room = TRANSCRIPTS;
+    let mut room = PAGE
+        .saturating_sub(CASE * saved.cases.len())
+        .clamp(FEW_TRANSCRIPTS, TRANSCRIPTS);
     for case in of_causes.chain(others) {
         let steps = case.transcript.iter().flat_map(|one| &one.steps);
         let size = steps.map(|step| step.text.len() + STEP).sum();

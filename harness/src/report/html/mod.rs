@@ -41,6 +41,9 @@ const STRENGTHS: [(&str, &str); 3] = [
 /// How many cases a list leads to.
 const LINKED: usize = 100;
 
+/// End tags that HTML does not need. They are a twentieth of the page of a large run.
+const OPTIONAL_ENDS: [&str; 5] = ["</dt>", "</dd>", "</li>", "</td>", "</tr>"];
+
 /// The mark of a pass that is a rightful refusal.
 const REFUSED: &str = "–";
 
@@ -97,7 +100,9 @@ pub(super) fn document(title: &str, body: &Markup) -> String {
             body { (body) }
         }
     };
-    page.into_string()
+    // What is quoted in the page has none: it is escaped.
+    let without = |page: String, end: &&str| page.replace(end, "");
+    OPTIONAL_ENDS.iter().fold(page.into_string(), without)
 }
 
 /// A cell of a table, which leads to its case.
