@@ -95,8 +95,11 @@ pub(super) async fn run(
     for stanza in rest.iter().filter(|_| !dropped) {
         server.bounce(stanza, TIMEOUT);
     }
+    let lost = server.has(Defect::LosesWhatComesLater);
     while let Ok(stanza) = waiting.try_recv() {
-        server.bounce(&stanza, TIMEOUT);
+        if !lost {
+            server.bounce(&stanza, TIMEOUT);
+        }
     }
 }
 
@@ -227,7 +230,8 @@ impl Sending {
             true => self.link.write(&text).await.is_ok(),
             false => matches!(timeout(WRITE, self.link.write(&text)).await, Ok(Ok(()))),
         };
-        if !sent && self.kept.is_none() {
+        let lost = self.server.has(Defect::LosesWhatComesLater);
+        if !sent && self.kept.is_none() && !lost {
             self.server.bounce(stanza, TIMEOUT);
         }
         sent
