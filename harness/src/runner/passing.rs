@@ -17,6 +17,9 @@ use crate::subject::Clock;
 const STEP: Duration = Duration::from_secs(40);
 /// When to look again at a partner in the middle of something.
 const SOON: Duration = Duration::from_millis(10);
+/// How long the target has to rest before it is moved. What the system is just handing over is in no queue that can be
+/// asked for it.
+const MOMENT: Duration = Duration::from_millis(1);
 /// How far it is moved in all where a negotiation has to end, and where an idle stream has to.
 const NEGOTIATION: Duration = Duration::from_secs(120);
 const IDLENESS: Duration = Duration::from_secs(240);
@@ -35,6 +38,8 @@ pub(super) struct Passing<'a> {
     every: Option<Duration>,
     /// Turns of the target's tasks at the last move.
     turns: Option<u64>,
+    /// The same when it was last found at rest.
+    rested: Option<u64>,
     /// When a partner goes on after a pause.
     pause: Option<Instant>,
     /// Whether a question to DNS may stay without an answer.
@@ -59,6 +64,7 @@ impl<'a> Passing<'a> {
             passed: Duration::ZERO,
             every: script.administration.as_ref().and_then(|one| one.every),
             turns: None,
+            rested: None,
             pause: None,
             silent_dns: script
                 .dns
@@ -102,6 +108,10 @@ impl<'a> Passing<'a> {
                 return;
             }
         };
+        if self.rested.replace(rested) != Some(rested) {
+            self.pause = Some(Instant::now() + MOMENT);
+            return;
+        }
         self.turns = Some(rested);
         if let Some(moved) = (self.clock.advance)(most.min(self.left)) {
             self.left -= moved;
