@@ -22,6 +22,6 @@ const AREAS: [&str; 10] = [
 #[test]
 fn a_real_prosody_ends_as_recorded() {
     if let Some(prosody) = built_in("prosody") {
-        hold_to_record("prosody", "prosody 0.12.3", Arc::new(prosody), &AREAS);
+        hold_to_record("prosody", "prosody 0.12.3", Arc::new(prosody), &AREAS, &[]);
     }
 }
