@@ -13,7 +13,7 @@ fn message(from: &str, to: &str, body: &str) -> String {
 #[tokio::test]
 async fn bodies_are_logged_only_while_the_setting_is_on() {
     let log = Log::default();
-    let _logging = tracing::subscriber::set_default(log.clone());
+    let _logging = log.listen();
     let net = Net::new().await;
     let mut settings = net.settings(A, B, 9);
     let (alpha, mut alpha_gateway) = net.station(&settings).await;

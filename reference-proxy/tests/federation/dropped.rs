@@ -18,7 +18,7 @@ fn dropped(log: &Log) -> Vec<String> {
 #[tokio::test]
 async fn each_stanza_of_a_gateway_that_nobody_gets_leaves_a_line() {
     let log = Log::default();
-    let _logging = tracing::subscriber::set_default(log.clone());
+    let _logging = log.listen();
     let net = Net::new().await;
     let (proxy, mut gateway) = net.station(&net.settings(A, B, 9)).await;
     // A line that another test reached while this log was being set is taken for one that nobody wants.
@@ -63,7 +63,7 @@ async fn each_stanza_of_a_gateway_that_nobody_gets_leaves_a_line() {
 #[tokio::test]
 async fn a_partners_stanza_that_comes_the_wrong_way_leaves_a_line() {
     let log = Log::default();
-    let _logging = tracing::subscriber::set_default(log.clone());
+    let _logging = log.listen();
     let net = Net::new().await;
     let listener = net.listen(B).await;
     let (proxy, mut gateway) = net.station(&net.settings(A, B, 17)).await;

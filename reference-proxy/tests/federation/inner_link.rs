@@ -31,7 +31,7 @@ fn resume(name: &str, handled: u32) -> String {
 #[tokio::test]
 async fn a_gateway_that_goes_on_gets_each_stanza_once() {
     let log = Log::default();
-    let _logging = tracing::subscriber::set_default(log.clone());
+    let _logging = log.listen();
     let net = Net::new().await;
     let (alpha, mut gateway) = net.station(&net.settings(A, B, 9)).await;
     let (beta, mut partner) = net.station(&net.settings(B, A, 9)).await;
@@ -167,7 +167,7 @@ async fn a_proxy_that_stops_says_what_it_has_handled() {
 #[tokio::test]
 async fn a_gateway_that_is_back_before_it_is_missed_gets_what_is_older_first() {
     let log = Log::default();
-    let _logging = tracing::subscriber::set_default(log.clone());
+    let _logging = log.listen();
     for is_missed in [false, true] {
         let net = Net::new().await;
         let mut settings = net.settings(A, B, 2);

@@ -1,15 +1,28 @@
 //! Log lines as a test sees them.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
+use tracing::{Dispatch, Event, Metadata, Subscriber};
 
 /// What is logged on this thread.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
+
+/// A second subscriber, which wants nothing. With a single one, a place that logs asks only that of the thread which comes
+/// by first whether anybody wants its lines, and that of another test says no for all.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
+
+impl Log {
+    /// Takes what this thread logs, as long as the value is kept.
+    pub(crate) fn listen(&self) -> DefaultGuard {
+        LazyLock::force(&SECOND);
+        tracing::subscriber::set_default(self.clone())
+    }
+}
 
 struct Line(String);
 

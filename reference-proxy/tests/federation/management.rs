@@ -204,7 +204,7 @@ async fn session_is_given_up_with_the_partner() {
 #[tokio::test]
 async fn a_reload_ends_a_session_that_waits_only_if_it_touches_the_partner() {
     let log = Log::default();
-    let _logging = tracing::subscriber::set_default(log.clone());
+    let _logging = log.listen();
     for (change, is_touched) in [
         ("description = 'other'\n", false),
         ("multiplexing = false\n", true),
