@@ -160,7 +160,7 @@ impl Receiving {
         }
     }
 
-    /// The domain that its certificate authenticated, if one did.
+    /// The domain that its certificate authenticated, or may authenticate yet, if there is one.
     pub(super) fn by_sasl(&self) -> Option<&Domain> {
         match self {
             Self::AwaitHeader(state) => state.authenticated.as_ref().map(|pair| &pair.from),

@@ -128,9 +128,10 @@ impl AwaitRequest {
         }
     }
 
-    /// The domain that SASL authenticated.
+    /// The domain that SASL authenticated, or may do so yet.
     pub(super) fn by_sasl(&self) -> Option<&Domain> {
-        self.bound.from.as_ref().filter(|_| self.sasl)
+        let may = self.sasl || self.shown.external;
+        self.bound.from.as_ref().filter(|_| may)
     }
 
     /// All pairs, verified or pending.

@@ -209,27 +209,39 @@ async fn new_partner_is_let_in_at_once() {
     station.stop().await;
 }
 
+/// A stream of a partner under TLS, to which mechanisms are about to be offered.
+async fn offered(station: &Station) -> Peer<TlsStream<TcpStream>> {
+    let mut stream = station.net.dial(&station.proxy).await;
+    stream.send(&header(C, A)).await;
+    stream.expect("</stream:features>").await;
+    stream
+        .send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+        .await;
+    stream.expect("<proceed ").await;
+    stream.expect("/>").await;
+    let mut stream = station.net.secure(stream, A, Some(C)).await.expect("TLS");
+    stream.send(&header(C, A)).await;
+    stream
+}
+
 #[tokio::test]
 async fn stream_of_a_certificate_that_is_revoked_is_reset() {
     let mut station = Station::new().await;
+    let mut waiting = offered(&station).await;
+    let features = waiting.expect("</stream:features>").await;
+    assert!(features.contains("EXTERNAL"), "{features}");
     station.settings.top += "revocation = 'if-there'\n";
     let list = station.net.authority.list(&[C]);
     station.settings.external += &format!("crl = '''{list}'''\n");
     station.take_in();
     let rest = station.touched.0.rest().await;
     assert!(rest.contains("<reset "), "{rest}");
+    // Neither may it be used where it was offered before.
+    let rest = waiting.rest().await;
+    assert!(rest.contains("<reset "), "{rest}");
     station.kept_streams_go_on().await;
     // It gets no EXTERNAL any more, and one that is not on the list does.
-    let mut again = station.net.dial(&station.proxy).await;
-    again.send(&header(C, A)).await;
-    again.expect("</stream:features>").await;
-    again
-        .send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
-        .await;
-    again.expect("<proceed ").await;
-    again.expect("/>").await;
-    let mut again = station.net.secure(again, A, Some(C)).await.expect("TLS");
-    again.send(&header(C, A)).await;
+    let mut again = offered(&station).await;
     let features = again.expect("</stream:features>").await;
     assert!(!features.contains("EXTERNAL"), "{features}");
     dialling(&station.net, &station.proxy, B).await;
