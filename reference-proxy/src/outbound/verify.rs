@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use super::dial::{Dialled, Servers, Unreachable};
+use super::dial::{Servers, Unreachable};
 use super::negotiate::{Negotiated, hang_up, open};
 use super::plan::{Failure, Plan, Purpose};
 use super::undelivered::Unavailable;
 use crate::connections::Full;
 use crate::context::Context;
 use crate::dialback::KeyStatus;
-use crate::domain::{Domain, Pair};
+use crate::domain::Pair;
 use crate::resolve::ResolveError;
 use crate::stanza::StanzaError;
 use crate::stream::{Condition, StreamError};
@@ -50,33 +50,43 @@ async fn ask(
     };
     let terms = partner.terms;
     let _places = context.connections.verify(partner)?;
-    let dialled = dial(context, &asserted.from);
-    let dialled = context
-        .clock
-        .timeout_at(deadline, dialled)
-        .await
-        .map_err(|_| Failure::TimedOut)??;
-    let plan = Plan {
-        pair: asserted.reversed(),
-        terms,
-        strict: settings.strict_certificates,
-        bidi: false,
-        purpose: Purpose::Verify { stream_id, key },
-    };
-    match open(context, dialled, plan, deadline, &mut context.tasks.stop()).await {
-        Negotiated::Told(status) => Ok(status),
-        Negotiated::Failed(failure, at) => Err(Unavailable::Failed(failure, Some(at))),
-        // Not possible for this purpose.
-        Negotiated::Open(connection, _) | Negotiated::Undecided(connection, _) => {
-            hang_up(context, connection);
-            Err(Failure::Confused.into())
+    let (clock, domain) = (&context.clock, &asserted.from);
+    let found = clock
+        .timeout_at(deadline, Servers::of(context, domain))
+        .await;
+    let mut servers = found.map_err(|_| Failure::TimedOut)??;
+    let mut broken = None;
+    loop {
+        let dialled = clock
+            .timeout_at(deadline, servers.connect(context, domain))
+            .await;
+        let dialled = dialled.map_err(|_| Failure::TimedOut)?;
+        let dialled = dialled.map_err(|unreachable| match broken.take() {
+            Some((failure, at)) => Unavailable::Failed(failure, Some(at)),
+            None => unreachable.into(),
+        })?;
+        let (stream_id, key) = (stream_id.clone(), key.clone());
+        let plan = Plan {
+            pair: asserted.reversed(),
+            terms,
+            strict: settings.strict_certificates,
+            bidi: false,
+            purpose: Purpose::Verify { stream_id, key },
+        };
+        match open(context, dialled, plan, deadline, &mut context.tasks.stop()).await {
+            Negotiated::Told(status) => return Ok(status),
+            // As for stanzas, the next server may do better.
+            Negotiated::Failed(failure, at) if failure.is_of_server() && servers.has_more() => {
+                broken = Some((failure, at));
+            }
+            Negotiated::Failed(failure, at) => return Err(Unavailable::Failed(failure, Some(at))),
+            // Not possible for this purpose.
+            Negotiated::Open(connection, _) | Negotiated::Undecided(connection, _) => {
+                hang_up(context, connection);
+                return Err(Failure::Confused.into());
+            }
         }
     }
-}
-
-async fn dial(context: &Context, domain: &Domain) -> Result<Dialled, Unreachable> {
-    let mut servers = Servers::of(context, domain).await?;
-    servers.connect(context, domain).await
 }
 
 /// What the originating server is told.

@@ -134,6 +134,20 @@ pub(crate) async fn authoritative(listener: &tokio::net::TcpListener, verdict: &
 }
 
 #[tokio::test]
+async fn a_key_is_asked_about_at_the_next_server_where_one_is_broken() {
+    let net = Net::new().await;
+    let first = net.listen(B).await;
+    let second = net.listen(B).await;
+    let (proxy, _gateway) = net.station(&net.settings(A, B, 17)).await;
+    let (mut partner, _) = greet(&net, &proxy).await;
+    let request = format!("<db:result from='{B}' to='{A}'>te&amp;st</db:result>");
+    partner.send(&request).await;
+    drop(first.accept().await.expect("a connection"));
+    authoritative(&second, "valid").await;
+    partner.expect("type='valid'").await;
+}
+
+#[tokio::test]
 async fn dialback_asks_the_authoritative_server_and_believes_it() {
     let net = Net::new().await;
     let listener = net.listen(B).await;
