@@ -195,9 +195,24 @@ impl Sending {
     /// Queues waiting stanzas on the connection, if the last ones have gone out. Those that are too
     /// large for the partner are returned (XEP-0478). Returns whether there were any.
     pub(crate) async fn fill(&mut self, connection: &mut Connection) -> bool {
-        if self.pairs.is_empty() || connection.has_unsent() {
-            return false;
+        while !self.pairs.is_empty() && !connection.has_unsent() {
+            let (any, too_large) = self.batch(connection);
+            let is_over = any || too_large.is_empty();
+            for (pair, queued) in too_large {
+                let error = StanzaError::PolicyViolation;
+                let text = "larger than the partner takes";
+                return_to_sender(&self.context, &pair, queued, error, text).await;
+            }
+            // Nothing tells of what waits behind those that have gone back.
+            if is_over {
+                return any;
+            }
         }
+        false
+    }
+
+    /// Queues what goes out next. Returns whether there was any, and what is too large for the partner.
+    fn batch(&mut self, connection: &mut Connection) -> (bool, Vec<Sent>) {
         self.turns = self.turns.wrapping_add(1);
         let first = self.turns % self.pairs.len().max(1);
         let order = self.pairs.keys().skip(first);
@@ -237,12 +252,7 @@ impl Sending {
             bytes.extend_from_slice(Management::Request.text().as_bytes());
         }
         connection.queue(&bytes);
-        for (pair, queued) in too_large {
-            let error = StanzaError::PolicyViolation;
-            let text = "larger than the partner takes";
-            return_to_sender(&self.context, &pair, queued, error, text).await;
-        }
-        any
+        (any, too_large)
     }
 
     /// Sends all that waits, before this side closes.

@@ -333,6 +333,24 @@ async fn dropping_the_proxy_ends_everything() {
 }
 
 #[tokio::test]
+async fn what_is_too_large_for_the_partner_holds_up_nothing() {
+    let net = Net::new().await;
+    let listener = net.listen(B).await;
+    let (_proxy, mut gateway) = net.station(&net.settings(A, B, 17)).await;
+    let large = format!("<body>{}</body></message>", "x".repeat(40_000));
+    let large = message(A, B, "large").replace("</message>", &large);
+    gateway.send(&large).await;
+    gateway.send(&message(A, B, "small")).await;
+    let limits = "<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>10000</max-bytes></limits>";
+    let mut partner = greet(&listener, &format!("{DIALBACK}{limits}")).await;
+    partner.expect("</db:result>").await;
+    partner.send(&valid()).await;
+    partner.expect(&message(A, B, "small")).await;
+    let bounce = gateway.expect("</message>").await;
+    assert!(bounce.contains("id='large' type='error'"), "{bounce}");
+}
+
+#[tokio::test]
 async fn the_next_server_is_tried_where_one_is_broken() {
     for (broken, next) in [
         ("", true),
