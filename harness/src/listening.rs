@@ -125,14 +125,14 @@ mod tests {
         // At an address of its own, where nobody else listens afterwards.
         let listener = TcpListener::bind("127.45.3.1:0").expect("a free port");
         let address = listener.local_addr().expect("it is bound");
-        assert_eq!(
-            Process::listening_at(address),
-            [Process(std::process::id())]
-        );
+        // One that another test starts has it, too, for as long as it is no program of its own.
+        let found = Process::listening_at(address);
+        assert!(found.contains(&Process(std::process::id())), "{found:?}");
         let elsewhere = (Ipv4Addr::new(192, 0, 2, 1), address.port());
         assert_eq!(Process::listening_at(elsewhere.into()), []);
         drop(listener);
-        assert_eq!(Process::listening_at(address), []);
+        let found = Process::listening_at(address);
+        assert!(!found.contains(&Process(std::process::id())), "{found:?}");
     }
 
     #[test]
