@@ -10,7 +10,12 @@ use crate::support::{Net, PATIENCE, Peer, header, message};
 const A: &str = "alpha.example";
 const B: &str = "beta.example";
 
-const LISTEN: &str = "listen = '127.0.0.1:0'";
+/// The settings of a side that listens otherwise.
+fn listening(net: &Net, side: &str, listen: &str) -> String {
+    let usual = format!("listen = '{}:0'", net.here);
+    assert!(side.contains(&usual), "{side}");
+    side.replace(&usual, &format!("listen = {listen}"))
+}
 
 /// Whether a proxy answers there.
 async fn answers(address: SocketAddr) {
@@ -24,8 +29,8 @@ async fn answers(address: SocketAddr) {
 async fn all_addresses_of_the_list_are_served() {
     let net = Net::new().await;
     let mut settings = net.settings(A, B, 9);
-    let external = &mut settings.external;
-    *external = external.replace(LISTEN, "listen = ['127.0.0.1:0', '[::1]:0']");
+    let both = format!("['{}:0', '[::1]:0']", net.here);
+    settings.external = listening(&net, &settings.external, &both);
     let proxy = net.start(&settings);
     let addresses = proxy.external_addresses().to_vec();
     assert_eq!(addresses.len(), 2);
@@ -41,16 +46,17 @@ async fn unspecified_ipv6_address_serves_both_families_unless_ipv4_has_its_own()
     let net = Net::new().await;
     let mut settings = net.settings(A, B, 9);
     let usual = settings.external.clone();
-    settings.external = usual.replace(LISTEN, "listen = '[::]:0'");
+    // None that the system gives out, so that it is free again afterwards.
+    let port = 20_000 + std::process::id() % 10_000;
+    settings.external = listening(&net, &usual, &format!("'[::]:{port}'"));
     let proxy = net.start(&settings);
     let port = proxy.external_address().port();
     for ip in [IpAddr::V4(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
         answers(SocketAddr::new(ip, port)).await;
     }
     proxy.stop().await;
-    // The port is free again, and this time for two.
-    let both = format!("listen = ['0.0.0.0:{port}', '[::]:{port}']");
-    settings.external = usual.replace(LISTEN, &both);
+    let both = format!("['0.0.0.0:{port}', '[::]:{port}']");
+    settings.external = listening(&net, &usual, &both);
     let proxy = net.start(&settings);
     for ip in [IpAddr::V4(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
         answers(SocketAddr::new(ip, port)).await;

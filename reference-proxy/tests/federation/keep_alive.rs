@@ -52,7 +52,7 @@ async fn pass(clock: &Clock, mut time: Duration) -> u64 {
 
 /// Puts a relay before a proxy, which counts the connections to it.
 async fn relay(net: &Net, name: &str, proxy: &Proxy) -> Arc<AtomicUsize> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+    let listener = TcpListener::bind((net.here, 0)).await.expect("a listener");
     let address = listener.local_addr().expect("an address");
     net.dns.replace(name, address);
     let count = Arc::new(AtomicUsize::new(0));

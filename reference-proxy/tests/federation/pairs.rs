@@ -93,7 +93,7 @@ async fn untrusted_certificate_leaves_dialback_and_nothing_else() {
         let net = Net::new().await;
         let (alpha, mut alpha_gateway) = net.station(&net.settings(A, B, number)).await;
         let mut settings = net.settings(B, A, 9);
-        settings.external = Authority::new().side(B, &net.authority);
+        settings.external = net.external(&[B], &Authority::new());
         let (beta, mut beta_gateway) = net.station(&settings).await;
         // Outbound: the server's certificate is checked.
         let there = message(A, B, "there");
@@ -125,7 +125,7 @@ async fn strict_certificates_refuse_what_dialback_would_allow() {
     strict.top += "strict-certificates = true\n";
     let (alpha, mut alpha_gateway) = net.station(&strict).await;
     let mut settings = net.settings(B, A, 9);
-    settings.external = Authority::new().side(B, &net.authority);
+    settings.external = net.external(&[B], &Authority::new());
     let (beta, mut beta_gateway) = net.station(&settings).await;
     alpha_gateway.send(&message(A, B, "there")).await;
     assert!(

@@ -27,9 +27,8 @@ const BOB: &str = "bob@beta.example";
 
 /// A gateway's file: Ana has Bob in her list, with subscriptions both ways.
 fn file(net: &Net, proxies: &[&Proxy], kind: &str) -> String {
-    let side = net.gateways.side("gateway.internal.example", &net.gateways);
-    // What it listens at is the proxy's matter.
-    let (_, link) = side.split_once('\n').expect("several lines");
+    let names = ["gateway.internal.example"];
+    let link = net.gateways.credentials(&names, &net.gateways);
     let proxies: Vec<String> = proxies
         .iter()
         .map(|proxy| {

@@ -8,7 +8,7 @@ use reference_proxy::Clock;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::support::{Net, PATIENCE, Settings};
+use crate::support::{Net, PATIENCE};
 use crate::{A, B, BOB, Fates, config, file, linked, next, send, sign_in};
 
 /// How often a member dies.
@@ -26,15 +26,6 @@ enum Stream {
     Managed,
 }
 
-/// The settings of a member that is going to die: nobody else listens at its address after that.
-fn mortal(settings: &Settings, last: usize) -> Settings {
-    let own = format!("127.0.1.{last}");
-    Settings {
-        internal: settings.internal.replace("127.0.0.1", &own),
-        ..settings.clone()
-    }
-}
-
 /// Sends messages, and has the first member die after so many. Returns their fates.
 async fn die_after(count: usize, stream: Stream) -> Fates {
     let net = Net::new().await;
@@ -46,8 +37,7 @@ async fn die_after(count: usize, stream: Stream) -> Fates {
         settings.partner += "stream-management = true\n";
         partner.partner += "stream-management = true\n";
     }
-    let first = mortal(&settings, 1 + count % 250);
-    let (first, second) = (net.start(&first), net.start(&settings));
+    let (first, second) = (net.start(&settings), net.start(&settings));
     let (beta, mut bob) = net.station(&partner).await;
     let clock = Clock::by_hand();
     let text = file(&net, &[&first, &second], "federated");
@@ -124,7 +114,7 @@ async fn what_a_member_has_taken_over_comes_back_when_it_dies() {
     let net = Net::new().await;
     let folder = tempfile::tempdir().expect("a folder");
     let settings = net.settings(A, B, 2);
-    let (first, second) = (net.start(&mortal(&settings, 254)), net.start(&settings));
+    let (first, second) = (net.start(&settings), net.start(&settings));
     let partner = net.listen(B).await;
     let clock = Clock::by_hand();
     // A partner that only the gateway knows.

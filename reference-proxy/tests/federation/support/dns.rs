@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 
 use hickory_proto::op::{Message, OpCode, ResponseCode};
-use hickory_proto::rr::rdata::{A, SRV};
+use hickory_proto::rr::rdata::SRV;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
@@ -27,10 +27,8 @@ impl Drop for Dns {
 }
 
 impl Dns {
-    pub(crate) async fn start() -> Self {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .expect("a socket");
+    pub(crate) async fn start(at: Ipv4Addr) -> Self {
+        let socket = UdpSocket::bind((at, 0)).await.expect("a socket");
         let address = socket.local_addr().expect("an address");
         let zone = Zone::default();
         let answers = Arc::clone(&zone);
@@ -83,7 +81,9 @@ fn reply(zone: &Zone, query: &[u8]) -> Option<Vec<u8>> {
                 Some(servers.collect())
             }
             RecordType::A if name == format!("host.{domain}.") => {
-                Some(vec![RData::A(A(Ipv4Addr::LOCALHOST))])
+                // All servers of a domain are at one address.
+                let addresses = addresses.iter().take(1).map(SocketAddr::ip);
+                Some(addresses.map(RData::from).collect())
             }
             _ if name == format!("host.{domain}.") => Some(Vec::new()),
             _ => None,

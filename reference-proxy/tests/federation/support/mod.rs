@@ -5,7 +5,7 @@ mod dns;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rcgen::{
@@ -125,16 +125,12 @@ impl Authority {
         list.pem().expect("PEM")
     }
 
-    /// The settings of one side that trusts an authority, with a certificate from this one.
-    pub(crate) fn side(&self, name: &str, trusted: &Self) -> String {
-        self.side_of(&[name], trusted)
-    }
-
-    /// The same for several domains.
-    pub(crate) fn side_of(&self, names: &[&str], trusted: &Self) -> String {
+    /// The settings of one side that trusts an authority, with a certificate from this one for these
+    /// domains.
+    pub(crate) fn credentials(&self, names: &[&str], trusted: &Self) -> String {
         let (certificate, key) = self.leaf(names);
         format!(
-            "listen = '127.0.0.1:0'\ncertificate = '''{}'''\nkey = '''{}'''\nca = '''{}'''\n",
+            "certificate = '''{}'''\nkey = '''{}'''\nca = '''{}'''\n",
             certificate.pem(),
             key.serialize_pem(),
             trusted.issuer.pem()
@@ -167,8 +163,19 @@ fn serial(name: &str) -> SerialNumber {
     SerialNumber::from_slice(name.as_bytes())
 }
 
+/// An address of this machine that no other test uses. A port that a test has closed stays closed, while
+/// at an address of all others would take it.
+fn loopback() -> Ipv4Addr {
+    static COUNT: AtomicU8 = AtomicU8::new(0);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    // Not in 127.0/16, where servers of this machine may be.
+    Ipv4Addr::new(127, high | 1, low, COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
 /// State shared by the proxies of a test.
 pub(crate) struct Net {
+    /// Where they listen.
+    pub(crate) here: Ipv4Addr,
     pub(crate) authority: Authority,
     pub(crate) gateways: Authority,
     pub(crate) dns: Dns,
@@ -176,21 +183,33 @@ pub(crate) struct Net {
 
 impl Net {
     pub(crate) async fn new() -> Self {
+        let here = loopback();
         Self {
+            here,
             authority: Authority::new(),
             gateways: Authority::new(),
-            dns: Dns::start().await,
+            dns: Dns::start(here).await,
         }
+    }
+
+    /// The external side of a proxy, with a certificate from this authority for these domains.
+    pub(crate) fn external(&self, names: &[&str], authority: &Authority) -> String {
+        self.listen_here() + &authority.credentials(names, &self.authority)
+    }
+
+    fn listen_here(&self) -> String {
+        format!("listen = '{}:0'\n", self.here)
     }
 
     /// Settings of a proxy for one domain that federates with another by the row of that number.
     pub(crate) fn settings(&self, own: &str, partner: &str, number: u8) -> Settings {
         let gateways = &self.gateways;
-        let internal = gateways.side("proxy.internal.example", gateways);
+        let internal = gateways.credentials(&["proxy.internal.example"], gateways);
+        let internal = self.listen_here() + &internal;
         Settings {
             domains: vec![own.to_owned()],
             top: format!("dns = ['{}']\nvalidation = 'matrix'\n", self.dns.address),
-            external: self.authority.side(own, &self.authority),
+            external: self.external(&[own], &self.authority),
             internal: format!("{internal}gateways = ['gateway.internal.example']\n"),
             limits: String::new(),
             partner: format!("domain = '{partner}'\n{}", row(number)),
@@ -202,7 +221,7 @@ impl Net {
     pub(crate) fn settings_of(&self, own: &[&str], partner: &[&str], number: u8) -> Settings {
         let mut settings = self.settings(own[0], partner[0], number);
         settings.domains = own.iter().map(|&name| name.to_owned()).collect();
-        settings.external = self.authority.side_of(own, &self.authority);
+        settings.external = self.external(own, &self.authority);
         settings.partner += &format!("additional-domains = {:?}\n", &partner[1..]);
         settings
     }
@@ -296,9 +315,7 @@ impl Net {
 
     /// A partner's scripted server.
     pub(crate) async fn listen(&self, name: &str) -> TcpListener {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .expect("a listener");
+        let listener = TcpListener::bind((self.here, 0)).await.expect("a listener");
         self.dns
             .add(name, listener.local_addr().expect("an address"));
         listener
@@ -327,7 +344,7 @@ pub(crate) struct Relay {
 impl Relay {
     /// A relay to this address, and its own.
     pub(crate) async fn to(address: SocketAddr) -> (Self, SocketAddr) {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+        let listener = TcpListener::bind((address.ip(), 0)).await;
         let listener = listener.expect("a listener");
         let own = listener.local_addr().expect("an address");
         let relay = Self::default();
