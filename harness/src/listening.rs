@@ -1,8 +1,12 @@
 //! The processes of this machine that listen at an address, as the kernel shows them.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
+
+/// Bytes of a table that the kernel makes at once.
+const PAGE: usize = 4096;
 
 /// A process of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,8 +22,8 @@ impl Process {
         let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
         let sockets: Vec<String> = tables
             .iter()
-            .filter_map(|table| fs::read_to_string(table).ok())
-            .flat_map(|table| listeners(&table, address))
+            .filter_map(|table| File::open(table).ok())
+            .flat_map(|table| listeners(BufReader::with_capacity(PAGE, table), address))
             .collect();
         let Ok(processes) = fs::read_dir("/proc") else {
             return Vec::new();
@@ -61,18 +65,24 @@ impl Process {
     }
 }
 
-/// The sockets that listen at an address, or at its port at all addresses, by their numbers.
-fn listeners(table: &str, at: SocketAddr) -> Vec<String> {
+/// The sockets that listen at an address, or at its port at all addresses, by their numbers. They come first in the
+/// kernel's table, and the rest of it is not read: there may be tens of thousands.
+fn listeners(table: impl BufRead, at: SocketAddr) -> Vec<String> {
     const LISTENS: &str = "0A";
-    let listening = table.lines().skip(1).filter_map(|line| {
+    let mut found = Vec::new();
+    for line in table.lines().skip(1).map_while(Result::ok) {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let own = socket_address(fields.get(1)?)?;
-        let fits = own.port() == at.port()
-            && (own.ip().is_unspecified() || own.ip() == at.ip())
-            && *fields.get(3)? == LISTENS;
-        fits.then(|| fields.get(9).map(|number| format!("socket:[{number}]")))?
-    });
-    listening.collect()
+        let [_, own, _, LISTENS, .., _] = fields[..] else {
+            break;
+        };
+        let fits = socket_address(own).is_some_and(|own| {
+            own.port() == at.port() && (own.ip().is_unspecified() || own.ip() == at.ip())
+        });
+        if fits && let Some(number) = fields.get(9) {
+            found.push(format!("socket:[{number}]"));
+        }
+    }
+    found
 }
 
 /// An address as the kernel's tables have it: words of 32 bits in the machine's order of bytes, and a port.
@@ -140,18 +150,19 @@ mod tests {
         let table = format!(
             "  sl  local_address rem_address   st tx rx tr tm retrnsmt uid timeout inode\n\
              0: {own:08X}:1495 00000000:0000 0A 0:0 0:0 0 0 0 11 1\n\
-             1: {own:08X}:1495 0100007F:9000 01 0:0 0:0 0 0 0 12 1\n\
-             2: {own:08X}:1496 00000000:0000 0A 0:0 0:0 0 0 0 13 1\n\
-             3: {other:08X}:1495 00000000:0000 0A 0:0 0:0 0 0 0 14 1\n\
-             4: 00000000:1495 00000000:0000 0A 0:0 0:0 0 0 0 15 1\n\
-             5: 00000000000000000000000000000000:1495 00000000:0000 0A 0:0 0:0 0 0 0 16 1\n\
-             6: x\n",
+             1: {own:08X}:1496 00000000:0000 0A 0:0 0:0 0 0 0 12 1\n\
+             2: {other:08X}:1495 00000000:0000 0A 0:0 0:0 0 0 0 13 1\n\
+             3: 00000000:1495 00000000:0000 0A 0:0 0:0 0 0 0 14 1\n\
+             4: 00000000000000000000000000000000:1495 00000000:0000 0A 0:0 0:0 0 0 0 15 1\n\
+             5: x:y 00000000:0000 0A\n\
+             6: {own:08X}:1495 0100007F:9000 01 0:0 0:0 0 0 0 16 1\n\
+             7: {own:08X}:1495 00000000:0000 0A 0:0 0:0 0 0 0 17 1\n",
             own = u32::from_ne_bytes([127, 0, 0, 1]),
             other = u32::from_ne_bytes([127, 0, 0, 2]),
         );
         let at = SocketAddr::from(([127, 0, 0, 1], 0x1495));
-        let found = ["socket:[11]", "socket:[15]", "socket:[16]"];
-        assert_eq!(listeners(&table, at), found);
+        let found = ["socket:[11]", "socket:[14]", "socket:[15]"];
+        assert_eq!(listeners(table.as_bytes(), at), found);
     }
 
     #[test]
