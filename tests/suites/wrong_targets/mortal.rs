@@ -1,7 +1,7 @@
 //! Targets that die: the case that kills one fails, and no other is blamed for it.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,6 +13,7 @@ use s2spec::runner::{Collected, Deadlines};
 use s2spec::subject::reference::Reference;
 use s2spec::subject::{Pending, Placement, Running, StartError, Stop, Target};
 use s2spec::verdict::Verdict;
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -101,20 +102,25 @@ async fn stand(door: TcpListener, to: SocketAddr, cause: Cause) {
             biased;
             _ = died.wait_for(|died| *died) => {
                 // Whoever sees a connection end finds the port closed.
-                drop(door);
-                return;
+                return close(&door);
             }
             accepted = door.accept() => {
                 let Ok((partner, _)) = accepted else { return };
                 count += 1;
                 if matches!(cause, Cause::Connection(last) if count > last) {
-                    drop(door);
-                    return;
+                    return close(&door);
                 }
                 connections.spawn(pass(partner, to, cause, fatal.clone()));
             }
         }
     }
+}
+
+/// Lets nobody in any more, even while a process that another test starts has a copy of the socket.
+fn close(door: &TcpListener) {
+    SockRef::from(door)
+        .shutdown(Shutdown::Both)
+        .expect("it listens");
 }
 
 async fn pass(mut partner: TcpStream, to: SocketAddr, cause: Cause, fatal: watch::Sender<bool>) {

@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::*;
 
@@ -132,12 +132,16 @@ async fn a_port_for_somebody_else_is_named() {
 
 #[tokio::test]
 async fn a_server_in_the_other_family_of_addresses_is_found() {
-    let Ok(listener) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await else {
+    let socket = TcpSocket::new_v6().expect("a socket");
+    if socket.bind((Ipv6Addr::LOCALHOST, 0).into()).is_err() {
         return;
-    };
-    let there = listener.local_addr().expect("bound");
+    }
+    let there = socket.local_addr().expect("bound");
     let address = (Ipv4Addr::LOCALHOST, there.port()).into();
     let refused = std::io::ErrorKind::ConnectionRefused.into();
+    let finding = port::no_connection(address, &refused).await;
+    assert!(finding.what.ends_with("the S2S port"), "{}", finding.what);
+    let _listener = socket.listen(1).expect("it is bound");
     let finding = port::no_connection(address, &refused).await;
     assert!(
         finding
@@ -146,9 +150,6 @@ async fn a_server_in_the_other_family_of_addresses_is_found() {
         "{}",
         finding.what
     );
-    drop(listener);
-    let finding = port::no_connection(address, &refused).await;
-    assert!(finding.what.ends_with("the S2S port"), "{}", finding.what);
 }
 
 /// Stands before a target: passes on connections, `most` at a time, but answers itself to what contains
@@ -258,9 +259,15 @@ async fn a_server_that_keeps_silent_partners_is_told_what_to_shorten() {
         advice.contains("s2s_timeout") && advice.contains("cases that wait"),
         "{advice}"
     );
-    drop(listener);
-    // A connection that is refused tells nothing of silence.
-    let result = silence::silence(&silent, true).await;
+    // A connection that is refused tells nothing of silence. A listener that is dropped would still take one while a
+    // child that another test starts has a copy of it.
+    let held = TcpSocket::new_v4().expect("a socket");
+    held.bind(([127, 45, 3, 2], 0).into()).expect("a port");
+    let refusing = Subject {
+        address: held.local_addr().expect("it is bound"),
+        ..silent
+    };
+    let result = silence::silence(&refusing, true).await;
     assert!(
         matches!(result, Some(CheckResult::NotSeen { .. })),
         "{result:?}"
