@@ -172,6 +172,13 @@ impl Books {
         *self.phase.borrow()
     }
 
+    /// Keeps the time for sending from ending while stanzas are written, so that whoever waits for those under way
+    /// knows of all of them. None at any other time.
+    pub(super) fn steady(&self) -> Option<watch::Ref<'_, Phase>> {
+        let phase = self.phase.borrow();
+        (*phase == Phase::Steady).then_some(phase)
+    }
+
     pub(super) fn counts(&self, way: Way) -> &Counts {
         &self.counts[way as usize]
     }

@@ -172,10 +172,11 @@ impl Sending {
 
     /// Sends what is due, as long as there is room for it. Returns whether more waits for room.
     fn write(&mut self, link: &mut Link) -> bool {
-        let now = self.books.now();
-        if self.moulds.is_empty() {
+        let books = Arc::clone(&self.books);
+        let Some(_steady) = books.steady().filter(|_| !self.moulds.is_empty()) else {
             return false;
-        }
+        };
+        let now = books.now();
         self.due.look(now);
         let mut stanza = Vec::new();
         while self.due.waits() && link.has_room() {
@@ -188,7 +189,6 @@ impl Sending {
             stanza.clear();
             self.moulds[partner].write(due, &mut stanza);
             link.queue(&stanza);
-            let books = &self.books;
             books.sends(Way::Outward, &books.outward[partner]);
         }
         false

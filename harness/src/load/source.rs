@@ -115,6 +115,9 @@ impl Source {
 
     /// Writes what is due and has room.
     pub(super) fn write(&mut self, books: &Books, flow: &Flow, out: &mut Vec<u8>) {
+        let Some(_steady) = books.steady() else {
+            return;
+        };
         let now = books.now();
         self.due.look(now);
         while out.len() < UNSENT
@@ -139,6 +142,7 @@ impl Source {
 
 #[cfg(test)]
 mod tests {
+    use super::super::books::Phase;
     use super::*;
 
     #[test]
@@ -181,6 +185,9 @@ mod tests {
         let mould = || Mould::new(Way::Inward, 0, "a@p.example", "b@x.example", 1);
         let mut source = Source::new(Way::Inward, mould(), Pace::Most);
         let mut out = Vec::new();
+        source.write(&books, &books.inward[0], &mut out);
+        assert_eq!(books.inward[0].under_way(), 0, "it is not time yet");
+        books.enter(Phase::Steady);
         source.write(&books, &books.inward[0], &mut out);
         assert_eq!(books.inward[0].under_way(), 3);
         let mut one = Vec::new();
