@@ -91,7 +91,8 @@ pub struct Scene {
 /// How a case went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Run {
-    /// It was not run, because the target cannot be configured for it or lacks something. With the reason.
+    /// The target cannot be configured for it or lacks something, or rightly does without what it is about. With the
+    /// reason.
     Unsupported(String),
     /// The harness or its environment failed, which says nothing about the target. With the reason.
     Failed(String),

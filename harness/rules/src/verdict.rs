@@ -28,7 +28,7 @@ pub enum Verdict {
     Warn,
     /// The outcome is not allowed.
     Fail,
-    /// The target cannot be configured for the case, which was not run.
+    /// The target cannot be configured for the case, or rightly does without what the case is about.
     Unsupported,
     /// The sources disagree, and the outcome fits one of them.
     Disputed,
@@ -55,7 +55,9 @@ impl Verdict {
                 "The case ended in a way that is legal, but weaker or outdated, or goes against a SHOULD."
             }
             Self::Fail => "The case ended in a way that is not allowed, or showed a breach.",
-            Self::Unsupported => "The target cannot be configured for the case, which was not run.",
+            Self::Unsupported => {
+                "The target cannot be configured for the case, or rightly does without what the case is about."
+            }
             Self::Disputed => "The sources disagree, and the target follows one of them.",
             Self::Undecided => {
                 "The target was silent until s2spec's own deadline, of which no standard knows. It may need more \

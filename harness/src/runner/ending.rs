@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use simulated_partners::event::{ConnectionKind, EventKind, Party};
+use simulated_partners::persona::Certificate;
 use simulated_partners::stanza::ping;
 use tokio::time::{Instant, timeout};
 
@@ -16,9 +17,9 @@ use super::partners::{correct, next_event};
 use super::plan::Job;
 use super::timing;
 use super::ways::{BRIEF, Way};
-use crate::case::{Expect, Sees};
+use crate::case::{Expect, Role, Sees};
 use crate::evidence::{Ailment, Bounce, Evidence};
-use crate::finding::Finding;
+use crate::finding::{Finding, Sign};
 use crate::judge::{
     self, Grade, OracleCase, ScriptCase, against_oracle, against_script, grade, unnoticed,
 };
@@ -27,6 +28,7 @@ use crate::oracle::{Situation, second_opinions};
 use crate::outcome::{Closer, Outcome, Phase, Refusal, Signal};
 use crate::record::{Beside, CaseResult, Run};
 use crate::transcript;
+use crate::verdict::Weight;
 
 /// How often a correct partner tries to get through after a case.
 const ATTEMPTS: u32 = 5;
@@ -170,6 +172,11 @@ impl CaseRun<'_> {
         };
         let run = if vacuous.is_empty() {
             let (outcome, findings) = self.judge(health);
+            if self.goes_by_certificates(&findings) {
+                let why = "the target takes a dialback key on the strength of the partner's certificate, without \
+                           asking about it (XEP-0220 §2.1.1)";
+                return self.ended(Run::Unsupported(why.to_owned()));
+            }
             match self.left_undone(&findings) {
                 Some(what) => Run::Failed(what),
                 None => Run::Ended { outcome, findings },
@@ -289,6 +296,23 @@ impl CaseRun<'_> {
             }),
         };
         (outcome, findings)
+    }
+
+    /// Whether the case is about questions that the target does not ask of partners with a good certificate, so that
+    /// nothing follows from what it found. Where the certificate is none of that domain, it has to ask.
+    fn goes_by_certificates(&self, findings: &[Finding]) -> bool {
+        let observations = &self.observed.observations;
+        let takes_unasked = |role: &Role| {
+            let is_good =
+                role.certificate.is_none() && role.persona.offer.certificate == Certificate::Good;
+            is_good && judge::takes_unasked(role, &self.names.of_role(role), observations)
+        };
+        let mut judged = findings.iter().filter(|one| one.weight > Weight::May);
+        !self.script.by_oracle()
+            && judge::heaviest(findings) > Some(Weight::May)
+            && judged.all(|one| one.expectation.is_some() || one.sign == Sign::Ending)
+            && judge::is_about_questions(self.script)
+            && self.script.roles.iter().any(takes_unasked)
     }
 
     /// Expectations that a wrong target, or the control, would also satisfy.

@@ -70,8 +70,19 @@ const PROXY: Reference = Reference {
 };
 
 /// The double as a target. Each case meets an instance with the defect that belongs to it.
+#[derive(Default)]
 pub(crate) struct Double {
     pub(crate) defects: BTreeMap<String, Defect>,
+    /// Whether a good certificate takes the place of the question about a key, as XEP-0220 §2.1.1 allows.
+    pub(crate) goes_by_certificates: bool,
+}
+
+impl Double {
+    /// The defect of an instance for these cases.
+    fn defect_of(&self, cases: &[Case]) -> Option<Defect> {
+        let mut defects = cases.iter().filter_map(|case| self.defects.get(&case.id));
+        defects.next().copied()
+    }
 }
 
 impl Target for Double {
@@ -95,13 +106,8 @@ impl Target for Double {
         group: &'a str,
         cases: &'a [Case],
     ) -> Pending<'a, Result<(Running, Stop), StartError>> {
-        let defect = cases.iter().find_map(|case| self.defects.get(&case.id));
         let trouble = |error: io::Error| StartError::Environment(error.to_string());
-        Box::pin(async move {
-            start(lab, group, cases, defect.copied())
-                .await
-                .map_err(trouble)
-        })
+        Box::pin(async move { start(lab, group, cases, self).await.map_err(trouble) })
     }
 }
 
@@ -121,6 +127,7 @@ type Queue = mpsc::Sender<Element>;
 /// What all connections of an instance share.
 struct Server {
     defect: Option<Defect>,
+    goes_by_certificates: bool,
     partners: BTreeMap<String, Terms>,
     /// Whether bad certificates rule out dialback, too.
     strict: bool,
@@ -171,11 +178,12 @@ async fn start(
     lab: &Lab,
     group: &str,
     cases: &[Case],
-    defect: Option<Defect>,
+    double: &Double,
 ) -> io::Result<(Running, Stop)> {
+    let defect = double.defect_of(cases);
     let (inside, delivered) = mpsc::unbounded_channel();
     let secret = format!("secret-{:016x}", lab.seed);
-    let member = |secret: &str| server(lab, group, cases, defect, (secret, &inside));
+    let member = |secret: &str| server(lab, group, cases, double, (secret, &inside));
     let server = member(&secret)?;
     let address = listen(&server, false).await?;
     let direct_tls = match server.direct {
@@ -244,9 +252,10 @@ fn server(
     lab: &Lab,
     group: &str,
     cases: &[Case],
-    defect: Option<Defect>,
+    double: &Double,
     (secret, inside): (&str, &mpsc::UnboundedSender<Element>),
 ) -> io::Result<Arc<Server>> {
+    let defect = double.defect_of(cases);
     let identity = Some(identity(lab, defect)?);
     let versions: &[TlsVersion] = match defect {
         Some(Defect::OnlyTls12) => &[TlsVersion::V12],
@@ -277,6 +286,7 @@ fn server(
     };
     Ok(Arc::new(Server {
         defect,
+        goes_by_certificates: double.goes_by_certificates,
         partners,
         strict: group.starts_with("strict") && defect != Some(Defect::IgnoresStrictness),
         direct: group.starts_with("direct"),

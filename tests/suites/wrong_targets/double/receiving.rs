@@ -124,7 +124,7 @@ impl Incoming {
             Some(Defect::SilentWithACertificate) => self.server.proves(chain, from),
             Some(Defect::TakesCertificatesForKeys) => !chain.is_empty(),
             Some(Defect::TakesKeysInOurName) => self.server.is_ours(from),
-            _ => false,
+            _ => self.server.goes_by_certificates && self.server.proves(chain, from),
         }
     }
 
