@@ -9,6 +9,7 @@ mod accepting;
 mod awaiting;
 mod connect;
 mod dial;
+mod hearing;
 mod initiating;
 mod link;
 mod managing;

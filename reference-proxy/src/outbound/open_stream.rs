@@ -7,28 +7,26 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::accepting::{Accepting, TooMany};
+use super::accepting::Accepting;
 use super::connect::Reached;
 use super::managing::Managing;
 use super::negotiate::hang_up;
 use super::plan::Opened;
-use super::send::deliver;
 use super::sending::Sending;
 use crate::certificate::{Judged, Stapled};
 use crate::connections::Place;
 use crate::context::{Changes, Context};
-use crate::dialback::{self, Answer, Dialback, DialbackError, KeyStatus, Step};
+use crate::dialback::{self, DialbackError, KeyStatus, Step};
 use crate::domain::Pair;
 use crate::ledger::{By, Direction, Kind, Phase, Refusal};
-use crate::management::Management;
 use crate::negotiation::Method;
 use crate::open_streams::{Call, Left, Offer, Passenger, Registration};
 use crate::partner::Partner;
 use crate::register::Entry;
-use crate::stanza::{self, StanzaError};
-use crate::stream::{CLOSING, Condition, Connection, Lost, StreamError, error, is_error};
+use crate::stanza::StanzaError;
+use crate::stream::{Condition, Connection, Lost, error};
 use crate::task::{Stage, Stop};
-use crate::xml::{Frame, Stanza};
+use crate::xml::Frame;
 
 /// Why a partner's stanza is dropped here.
 pub(super) const WRONG_WAY: &str = "it came on a stream that this side opened";
@@ -372,109 +370,6 @@ impl OpenStream {
         let certificates = self.connection.certificates();
         let tls = &self.context.tls;
         tls.judge_server(certificates, &Stapled::default(), &pair.to) == Judged::Good
-    }
-
-    pub(super) async fn frame(&mut self, frame: Frame) -> Option<End> {
-        match frame {
-            Frame::Closed => Some(End::Answered {
-                last_words: CLOSING.to_owned(),
-                how: "closed by the partner",
-            }),
-            Frame::Element(element) if is_error(&element) => {
-                let StreamError { condition, said } = StreamError::received(&element);
-                self.ended(By::Peer, condition, said);
-                Some(End::Answered {
-                    last_words: CLOSING.to_owned(),
-                    how: "closed by the partner",
-                })
-            }
-            Frame::Element(element) => {
-                if let Some(management) = Management::read(&element) {
-                    return self.manages(management).await;
-                }
-                let dialback = Dialback::read(&element)?;
-                match dialback.answer.clone() {
-                    Some(answer) => self.answer(dialback, answer),
-                    None => self.request(dialback),
-                }
-            }
-            Frame::Stanza(stanza) if self.opened.stream.bidi => self.accept(stanza).await,
-            Frame::Stanza(stanza) => {
-                stanza.dropped(WRONG_WAY);
-                None
-            }
-            // Only answers may arrive here.
-            Frame::Header(_) | Frame::Skipped(_) => None,
-        }
-    }
-
-    /// The partner's verdict on a key. Any that was not asked for has no effect.
-    fn answer(&mut self, dialback: Dialback, answer: Answer) -> Option<End> {
-        let pair = Pair {
-            from: dialback.to?,
-            to: dialback.from?,
-        };
-        if dialback.step != Step::Result {
-            return None;
-        }
-        let (left, _) = self.asked.remove(&pair)?;
-        match answer {
-            Answer::Valid => {
-                self.context.router.opened(&pair);
-                tracing::info!(%pair, stream = %self.pair, "stream shared");
-                self.carry(Passenger { pair, left });
-                None
-            }
-            Answer::Error(reason) => {
-                let _ = left.send(Left::Refused(reason, self.address));
-                None
-            }
-            // No stream is trusted any further on which a key was held for wrong (XEP-0220 §2.1.1).
-            Answer::Invalid => {
-                let _ = left.send(Left::Invalid);
-                Some(End::Closed)
-            }
-        }
-    }
-
-    /// A key of the partner's for sending on this stream (XEP-0288 §2.2).
-    fn request(&mut self, dialback: Dialback) -> Option<End> {
-        let pair = Pair {
-            from: dialback.from?,
-            to: dialback.to?,
-        };
-        if dialback.step != Step::Result || !self.opened.stream.bidi {
-            return None;
-        }
-        let (id, method) = (&self.opened.stream.id, self.opened.method);
-        let accepting = &mut self.accepting;
-        match accepting.request(&pair, dialback.key, id, &self.connection, method) {
-            Ok(None) => {}
-            Ok(Some(error)) => {
-                let status = KeyStatus::Failed(error);
-                let answer = dialback::answer(Step::Result, &pair, None, status);
-                self.connection.queue(answer.as_bytes());
-            }
-            Err(TooMany) => {
-                return Some(self.refusal(Condition::PolicyViolation, "too many requests"));
-            }
-        }
-        None
-    }
-
-    /// A stanza of the partner's on a bidirectional stream. Only where this side has authenticated for
-    /// a pair has the partner for its inverse (XEP-0288 §2.2).
-    async fn accept(&mut self, stanza: Stanza) -> Option<End> {
-        let Ok(pair) = stanza::pair(&stanza) else {
-            return Some(self.refusal(Condition::ImproperAddressing, ""));
-        };
-        if !self.sending.carries(&pair.reversed()) && !self.accepting.accepts(&pair) {
-            return Some(self.refusal(Condition::InvalidFrom, "not authenticated on this stream"));
-        }
-        self.last_stanza = self.context.clock.now();
-        deliver(&self.context, &pair, stanza).await;
-        self.handled = self.handled.wrapping_add(1);
-        None
     }
 }
 
