@@ -58,6 +58,11 @@ impl Accepting {
         self.verified.contains(pair)
     }
 
+    /// Goes on accepting the inverse of pairs that are not sent for any longer.
+    pub(super) fn keep<'a>(&mut self, pairs: impl Iterator<Item = &'a Pair>) {
+        self.verified.extend(pairs.map(Pair::reversed));
+    }
+
     /// Has a key verified, on another connection. An error is answered at once.
     pub(super) fn request(
         &mut self,

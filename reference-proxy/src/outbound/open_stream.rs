@@ -154,6 +154,8 @@ impl OpenStream {
             End::Broken => self.over().await,
             End::Closed => {
                 if self.sending.rests() {
+                    // Until it closes, too, the partner may send for them.
+                    self.accepting.keep(self.sending.pairs());
                     self.sending.over();
                 }
                 let closed = self.farewell().await;

@@ -1,6 +1,9 @@
 //! Streams that carry stanzas both ways.
 
-use crate::support::{Net, message};
+use reference_proxy::Refusals;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::{CLOSING, Net, Peer, message, response};
 
 const A: &str = "alpha.example";
 const B: &str = "beta.example";
@@ -45,6 +48,26 @@ async fn each_way_has_its_stream_where_one_side_does_not() {
     }
 }
 
+/// A scripted partner takes a two-way stream of the proxy's, on which a message has come.
+async fn taken(listener: &TcpListener) -> Peer<TcpStream> {
+    let (stream, _) = listener.accept().await.expect("a connection");
+    let mut partner = Peer::new(stream);
+    partner.expect("version='1.0'>").await;
+    let features = "<stream:features><bidi xmlns='urn:xmpp:features:bidi'/>\
+        <dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback></stream:features>";
+    partner.send(&(response(B, A, "s1") + features)).await;
+    let key = partner.expect("</db:result>").await;
+    assert!(
+        key.starts_with("<bidi xmlns='urn:xmpp:bidi'/><db:result "),
+        "{key}"
+    );
+    // Not before the partner has accepted the key.
+    let valid = format!("<db:result from='{B}' to='{A}' type='valid'/>");
+    partner.send(&valid).await;
+    partner.expect("</message>").await;
+    partner
+}
+
 #[tokio::test]
 async fn stanzas_come_back_only_for_the_pair_that_was_authenticated() {
     let net = Net::new().await;
@@ -60,22 +83,7 @@ async fn stanzas_come_back_only_for_the_pair_that_was_authenticated() {
         ("gamma.example", A, false),
     ] {
         gateway.send(&message(A, B, "one")).await;
-        let (stream, _) = listener.accept().await.expect("a connection");
-        let mut partner = crate::support::Peer::new(stream);
-        partner.expect("version='1.0'>").await;
-        let features = "<stream:features><bidi xmlns='urn:xmpp:features:bidi'/>\
-            <dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback></stream:features>";
-        let header = crate::support::response(B, A, "s1");
-        partner.send(&(header + features)).await;
-        let key = partner.expect("</db:result>").await;
-        assert!(
-            key.starts_with("<bidi xmlns='urn:xmpp:bidi'/><db:result "),
-            "{key}"
-        );
-        // Not before the partner has accepted the key.
-        let valid = format!("<db:result from='{B}' to='{A}' type='valid'/>");
-        partner.send(&valid).await;
-        partner.expect("</message>").await;
+        let mut partner = taken(&listener).await;
         let back = message(from, to, "back");
         partner.send(&back).await;
         if accepted {
@@ -89,4 +97,23 @@ async fn stanzas_come_back_only_for_the_pair_that_was_authenticated() {
     }
     let ((), rest) = tokio::join!(proxy.stop(), gateway.part());
     assert_eq!(rest, "</stream:stream>");
+}
+
+#[tokio::test]
+async fn what_the_partner_sent_before_it_saw_the_closing_tag_arrives() {
+    let net = Net::new().await;
+    let listener = net.listen(B).await;
+    let mut settings = net.settings(A, B, 17);
+    settings.partner += ON;
+    let (proxy, mut gateway) = net.station(&settings).await;
+    gateway.send(&message(A, B, "one")).await;
+    let mut partner = taken(&listener).await;
+    settings.partner += "multiplexing = false\n";
+    proxy.take_in(settings.config()).expect("taken in");
+    partner.expect(CLOSING).await;
+    let late = message(B, A, "late");
+    partner.send(&format!("{late}{CLOSING}")).await;
+    assert_eq!(gateway.expect("</message>").await, late);
+    assert_eq!(partner.rest().await, "");
+    assert_eq!(proxy.refusals(), Refusals::default());
 }
