@@ -12,7 +12,22 @@ use crate::stanza;
 use crate::stream::{CLOSING, Condition, StreamError, is_error};
 use crate::xml::{Frame, Stanza};
 
+/// Bytes of answers that wait. A partner that asks and does not read gets no more of them.
+const ANSWERS: usize = 16_384;
+
 impl OpenStream {
+    /// Queues the answers that the partner waits for, if the last bytes have gone out.
+    pub(super) fn give_answers(&mut self) {
+        if self.connection.has_unsent() {
+            return;
+        }
+        let mut answers = std::mem::take(&mut self.answers);
+        if std::mem::take(&mut self.is_asked) {
+            answers += &Management::Acknowledgement(Some(self.handled)).text();
+        }
+        self.connection.queue(answers.as_bytes());
+    }
+
     pub(super) async fn frame(&mut self, frame: Frame) -> Option<End> {
         match frame {
             Frame::Closed => Some(End::Answered {
@@ -85,14 +100,16 @@ impl OpenStream {
         if dialback.step != Step::Result || !self.opened.stream.bidi {
             return None;
         }
+        if self.answers.len() > ANSWERS {
+            return Some(self.refusal(Condition::PolicyViolation, "answers are not read"));
+        }
         let (id, method) = (&self.opened.stream.id, self.opened.method);
         let accepting = &mut self.accepting;
         match accepting.request(&pair, dialback.key, id, &self.connection, method) {
             Ok(None) => {}
             Ok(Some(error)) => {
                 let status = KeyStatus::Failed(error);
-                let answer = dialback::answer(Step::Result, &pair, None, status);
-                self.connection.queue(answer.as_bytes());
+                self.answers += &dialback::answer(Step::Result, &pair, None, status);
             }
             Err(TooMany) => {
                 return Some(self.refusal(Condition::PolicyViolation, "too many requests"));

@@ -87,8 +87,8 @@ impl OpenStream {
                 return None;
             }
             (on, Management::Request) => {
-                let answer = Management::Acknowledgement(Some(self.handled));
-                self.connection.queue(answer.text().as_bytes());
+                // However often it asks, the newest count is what it wants.
+                self.is_asked = true;
                 on
             }
             (_, Management::Acknowledgement(None)) => {

@@ -55,6 +55,10 @@ pub(super) struct OpenStream {
     pub(super) managing: Managing,
     /// How many stanzas of the partner's have been handled since stream management began.
     pub(super) handled: u32,
+    /// Whether the partner wants to know that.
+    pub(super) is_asked: bool,
+    /// Answers to the partner's keys that wait until the last bytes have gone out.
+    pub(super) answers: String,
     /// The pairs whose keys the partner is to judge, and until when.
     pub(super) asked: BTreeMap<Pair, (oneshot::Sender<Left>, Instant)>,
     /// When a pair was accepted, if one was.
@@ -104,6 +108,8 @@ impl OpenStream {
             accepting: Accepting::new(context, &partner.domain),
             managing: Managing::Off,
             handled: 0,
+            is_asked: false,
+            answers: String::new(),
             entry: None,
             stop: context.tasks.stop_at(Stage::Streams),
             changes: context.changes(),
@@ -207,6 +213,7 @@ impl OpenStream {
 
     async fn serve(&mut self) -> End {
         loop {
+            self.give_answers();
             let held = matches!(self.managing, Managing::Resuming { .. });
             if !held && self.sending.fill(&mut self.connection).await {
                 self.last_stanza = self.context.clock.now();
@@ -234,8 +241,7 @@ impl OpenStream {
                 Turn::Exchanged(Err(_)) => Some(End::Broken),
                 Turn::Judged(pair, status) => {
                     let accepted = status == KeyStatus::Valid;
-                    let answer = dialback::answer(Step::Result, &pair, None, status);
-                    self.connection.queue(answer.as_bytes());
+                    self.answers += &dialback::answer(Step::Result, &pair, None, status);
                     if accepted {
                         let secured = self.opened.method != Method::TcpDialback;
                         self.enter(pair, Method::dialback(secured));

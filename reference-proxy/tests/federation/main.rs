@@ -10,6 +10,7 @@ mod inbound;
 mod inner_link;
 mod keep_alive;
 mod log;
+mod managed;
 mod management;
 mod methods;
 mod outbound;

@@ -16,13 +16,13 @@ use rcgen::{
 use reference_proxy::config::Config;
 use reference_proxy::{Clock, Proxy, StartError};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector, server};
 
 pub(crate) use dns::Dns;
 
@@ -331,6 +331,25 @@ impl Net {
         let name = ServerName::try_from(server.to_owned()).expect("a name");
         let connector = TlsConnector::from(self.authority.client(certificate));
         Ok(Peer::new(connector.connect(name, peer.stream).await?))
+    }
+
+    /// TLS on a connection that a scripted server has accepted.
+    pub(crate) async fn accept_tls(
+        &self,
+        peer: Peer<TcpStream>,
+        name: &str,
+    ) -> Peer<server::TlsStream<TcpStream>> {
+        let (certificate, key) = self.authority.leaf(&[name]);
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .expect("a server");
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Peer::new(acceptor.accept(peer.stream).await.expect("TLS"))
     }
 }
 

@@ -1,0 +1,73 @@
+//! A scripted partner that is dialled, and manages its stream.
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::server::TlsStream;
+
+use crate::inbound::{PROCEED, STARTTLS};
+use crate::outbound::{DIALBACK, features, greet};
+use crate::support::{CLOSING, Net, Peer, Settings, message, response};
+
+const A: &str = "alpha.example";
+const B: &str = "beta.example";
+const SM: &str = "xmlns='urn:xmpp:sm:3'";
+
+type Partner = Peer<TlsStream<TcpStream>>;
+
+/// Settings of a proxy that has its streams managed, and used both ways.
+fn settings(net: &Net) -> Settings {
+    let mut settings = net.settings(A, B, 1);
+    settings.partner += "stream-management = true\nbidirectional = true\n";
+    settings
+}
+
+/// Takes a connection, and answers up to the features of a stream that EXTERNAL has authenticated.
+async fn take(net: &Net, listener: &TcpListener) -> Partner {
+    let mut partner = greet(listener, STARTTLS).await;
+    partner.expect(STARTTLS).await;
+    partner.send(PROCEED).await;
+    let mut partner = net.accept_tls(partner, B).await;
+    partner.expect("version='1.0'>").await;
+    let external = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
+        <mechanism>EXTERNAL</mechanism></mechanisms><bidi xmlns='urn:xmpp:features:bidi'/>";
+    let greeting = response(B, A, "s2") + &features(external);
+    partner.send(&greeting).await;
+    partner.expect("</auth>").await;
+    let success = "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>";
+    partner.send(success).await;
+    partner.expect("version='1.0'>").await;
+    let managed = features(&format!("<sm {SM}/>{DIALBACK}"));
+    partner.send(&(response(B, A, "s3") + &managed)).await;
+    partner
+}
+
+/// The same for a stream that is managed and can be resumed.
+async fn manage(net: &Net, listener: &TcpListener) -> Partner {
+    let mut partner = take(net, listener).await;
+    partner
+        .expect(&format!("<enable resume='true' {SM}/>"))
+        .await;
+    let enabled = format!("<enabled {SM} id='one' resume='true'/>");
+    partner.send(&enabled).await;
+    partner
+}
+
+#[tokio::test]
+async fn a_partner_that_asks_much_is_answered_when_there_is_room() {
+    let net = Net::new().await;
+    let listener = net.listen(B).await;
+    let (proxy, mut gateway) = net.station(&settings(&net)).await;
+    gateway.send(&message(A, B, "one")).await;
+    let mut partner = manage(&net, &listener).await;
+    partner.expect("</message>").await;
+    let requests = format!("<r {SM}/>").repeat(1000);
+    let back = message(B, A, "back");
+    partner.send(&format!("{requests}{back}")).await;
+    assert_eq!(gateway.expect("</message>").await, back);
+    partner.send(&format!("<r {SM}/>")).await;
+    let answers = partner.expect(&format!("<a h='1' {SM}/>")).await;
+    let count = answers.matches("<a ").count();
+    assert!(count < 100, "{count}");
+    partner.send(CLOSING).await;
+    partner.rest().await;
+    drop(proxy);
+}
