@@ -118,7 +118,7 @@ pub(super) struct Serving {
     /// Whether there was one.
     pub(super) carried: bool,
     pub(super) closing_since: Option<Instant>,
-    /// How many frames were taken without waiting.
+    /// How many frames were taken since anything else got its turn.
     at_once: usize,
     pub(super) sending: Sending,
     /// How many pairs may be answered on this stream.
@@ -265,10 +265,16 @@ impl Serving {
             self.at_once += 1;
             return Event::Exchanged(frame.map(Some));
         }
-        self.at_once = 0;
         let clock = self.context.clock.clone();
+        if self.at_once >= AT_ONCE {
+            self.at_once = 0;
+            // Time does not stand still for a peer that sends without a pause.
+            if self.due() <= clock.now() {
+                return Event::Overdue;
+            }
+        }
         let wake = self.sending.wake();
-        loop {
+        let event = loop {
             let due = self.due();
             let waiting = async {
                 tokio::select! {
@@ -281,12 +287,14 @@ impl Serving {
                 }
             };
             match clock.timeout_at(due, waiting).await {
-                Ok(event) => return event,
-                Err(_) if self.due() <= due => return Event::Overdue,
+                Ok(event) => break event,
+                Err(_) if self.due() <= due => break Event::Overdue,
                 // Meanwhile the peer was heard: a blank is no frame.
                 Err(_) => {}
             }
-        }
+        };
+        self.at_once += usize::from(matches!(event, Event::Exchanged(Ok(Some(_)))));
+        event
     }
 
     /// Keeps it known since when no stanza has come, to the second. The first one is still on its way.

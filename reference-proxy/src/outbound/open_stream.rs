@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use tokio::task::unconstrained;
 use tokio::time::Instant;
 
 use super::accepting::Accepting;
@@ -30,6 +31,9 @@ use crate::xml::Frame;
 
 /// Why a partner's stanza is dropped here.
 pub(super) const WRONG_WAY: &str = "it came on a stream that this side opened";
+
+/// How many frames are taken before anything else comes first.
+const AT_ONCE: usize = 32;
 
 /// A stream's slots, in the total and for the partner.
 pub(super) type Places = (Place, Place);
@@ -66,6 +70,8 @@ pub(super) struct OpenStream {
     pub(super) last_stanza: Instant,
     last_sent: Instant,
     resting: bool,
+    /// How many frames were taken since anything else came first.
+    at_once: usize,
 }
 
 enum Turn {
@@ -125,6 +131,7 @@ impl OpenStream {
             last_stanza: now,
             last_sent: now,
             resting: false,
+            at_once: 0,
         }
     }
 
@@ -269,27 +276,41 @@ impl OpenStream {
         }
     }
 
-    /// Waits for the first event. The partner's bytes take precedence over stanzas, so
-    /// none is written to a stream that is known to have ended.
+    /// Waits for the first event. The partner's bytes take precedence over stanzas, so none is
+    /// written to a stream that is known to have ended. But however many they are, all else gets its turn.
     async fn turn(&mut self) -> Turn {
         let due = self.due();
         let clock = self.context.clock.clone();
+        let others_first = self.at_once >= AT_ONCE;
+        if others_first {
+            self.at_once = 0;
+            if due <= clock.now() {
+                return Turn::Overdue;
+            }
+        }
         let wake = self.sending.wake();
-        let waiting = async {
+        let exchange = async { Turn::Exchanged(self.connection.exchange().await) };
+        // What has been read uses up the task's share, and is not to use up theirs.
+        let others = unconstrained(async {
             tokio::select! {
                 biased;
-                exchanged = self.connection.exchange() => Turn::Exchanged(exchanged),
                 () = self.changes.next() => Turn::Changed,
                 call = self.registration.call() => Turn::Called(call),
                 (pair, status) = self.accepting.next() => Turn::Judged(pair, status),
                 () = wake.notified() => Turn::Wake,
                 () = self.stop.asked() => Turn::Stop,
             }
+        });
+        let waiting = async {
+            match others_first {
+                true => tokio::select! { biased; turn = others => turn, turn = exchange => turn },
+                false => tokio::select! { biased; turn = exchange => turn, turn = others => turn },
+            }
         };
-        clock
-            .timeout_at(due, waiting)
-            .await
-            .unwrap_or(Turn::Overdue)
+        let turn = clock.timeout_at(due, waiting).await;
+        let turn = turn.unwrap_or(Turn::Overdue);
+        self.at_once += usize::from(matches!(turn, Turn::Exchanged(Ok(Some(_)))));
+        turn
     }
 
     /// When something is due without an event.

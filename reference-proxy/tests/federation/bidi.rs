@@ -1,7 +1,9 @@
 //! Streams that carry stanzas both ways.
 
 use reference_proxy::Refusals;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 
 use crate::support::{CLOSING, Net, Peer, message, response};
 
@@ -116,4 +118,36 @@ async fn what_the_partner_sent_before_it_saw_the_closing_tag_arrives() {
     assert_eq!(gateway.expect("</message>").await, late);
     assert_eq!(partner.rest().await, "");
     assert_eq!(proxy.refusals(), Refusals::default());
+}
+
+/// A proxy closes its stream although the partner sends this again and again.
+async fn closes_in_spite_of(flood: &str) {
+    let net = Net::new().await;
+    let listener = net.listen(B).await;
+    let mut settings = net.settings(A, B, 17);
+    settings.partner += ON;
+    let (proxy, mut gateway) = net.station(&settings).await;
+    gateway.send(&message(A, B, "one")).await;
+    let (reader, mut writer) = taken(&listener).await.into_stream().into_split();
+    let flood = flood.repeat(100_000 / flood.len());
+    let (begin, begun) = oneshot::channel();
+    let flooding = tokio::spawn(async move {
+        for _ in 0..100 {
+            writer.write_all(flood.as_bytes()).await.expect("written");
+        }
+        begin.send(()).expect("it is waited for");
+        while writer.write_all(flood.as_bytes()).await.is_ok() {}
+    });
+    begun.await.expect("it floods");
+    settings.partner += "multiplexing = false\n";
+    proxy.take_in(settings.config()).expect("taken in");
+    let mut partner = Peer::new(tokio::io::join(reader, tokio::io::sink()));
+    assert_eq!(partner.expect(CLOSING).await, CLOSING);
+    flooding.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partner_that_sends_without_a_pause_starves_nothing() {
+    closes_in_spite_of(&format!("<db:result from='{B}' to='{A}' type='valid'/>")).await;
+    closes_in_spite_of(" ").await;
 }
