@@ -320,6 +320,11 @@ impl Router {
         self.gateway(domain, None).is_some()
     }
 
+    /// Whether the gateway is there.
+    pub(crate) fn has(&self, id: GatewayId) -> bool {
+        self.tables().gateways.contains_key(&id)
+    }
+
     /// Adds a gateway, whose stanzas go into `queue`.
     pub(crate) fn join(&self, serves: Serves, queue: mpsc::Sender<Stanza>) -> GatewayId {
         let mut tables = self.tables();

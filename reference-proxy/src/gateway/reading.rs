@@ -15,7 +15,7 @@ use crate::certificate::Judged;
 use crate::context::Context;
 use crate::domain::Domain;
 use crate::ledger::Phase;
-use crate::management::{Managed, Management, TooMany, failed};
+use crate::management::{Managed, Management, TooMany, failed, settle};
 use crate::outbound;
 use crate::router::{GatewayId, Origin, Queued, Serves};
 use crate::stanza::{self, StanzaError, bounce};
@@ -287,7 +287,12 @@ impl Gateway {
                     origin: Origin::Gateway(self.id),
                     receipt: self.managed.receive(),
                 };
-                return outbound::send(&self.context, &pair, queued).await;
+                let returned = outbound::send(&self.context, &pair, queued);
+                let Some((queued, error, text)) = returned else {
+                    return;
+                };
+                self.answer(&pair.from, &queued.stanza, error, &text).await;
+                return settle(queued.receipt);
             }
             Ok(pair) if self.context.config.serves(&pair.from) => (
                 StanzaError::NotAllowed,
@@ -336,19 +341,22 @@ impl Gateway {
             word,
             text.to_owned(),
         );
+        let own = context.config.own_domain();
+        let domain = from.filter(|from| context.config.serves(from));
+        self.answer(domain.as_ref().unwrap_or(own), stanza, error, text)
+            .await;
+    }
+
+    /// Answers a stanza of the domain's with an error, if it may be answered.
+    async fn answer(&self, domain: &Domain, stanza: &Stanza, error: StanzaError, text: &str) {
         let Some(error) = bounce(stanza, error, text) else {
             return stanza.dropped(text);
         };
-        let own = context.config.own_domain();
-        let domain = from.filter(|from| context.config.serves(from));
-        let domain = domain.as_ref().unwrap_or(own);
-        // This fails only if the gateway disconnects just now.
-        if context
-            .router
-            .give_back(domain, self.id, error)
-            .await
-            .is_err()
-        {
+        let Context { router, config, .. } = &*self.context;
+        if router.has(self.id) {
+            let most = config.settings.limits.gateway_queue_stanzas;
+            self.managed.give_back(error, most).await;
+        } else if router.give_back(domain, self.id, error).await.is_err() {
             stanza.dropped("no gateway is left for its error");
         }
     }

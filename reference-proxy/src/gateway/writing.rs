@@ -165,7 +165,7 @@ pub(super) async fn redirect(context: &Arc<Context>, gateway: GatewayId, left: L
         if let Err(stanza) = context.router.deliver(&pair.to, stanza).await
             && let Some(stanza) = context.router.park(&pair.to, gateway, stanza)
         {
-            outbound::unclaimed(context, &pair, &stanza, "no gateway is there for it").await;
+            outbound::unclaimed(context, &pair, &stanza, "no gateway is there for it");
         }
     }
 }
@@ -175,7 +175,7 @@ pub(super) async fn give_up(context: &Arc<Context>, stanzas: impl Iterator<Item 
     let why = "its gateway has not acknowledged it";
     for stanza in stanzas {
         match stanza::pair(&stanza) {
-            Ok(pair) => outbound::unclaimed(context, &pair, &stanza, why).await,
+            Ok(pair) => outbound::unclaimed(context, &pair, &stanza, why),
             Err(_) => stanza.dropped(why),
         }
     }

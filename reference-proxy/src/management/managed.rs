@@ -29,6 +29,8 @@ pub struct Managed {
     changed: Notify,
     /// Tells a writer that the connection is given up.
     given_up: Notify,
+    /// Tells the reader that errors for the peer have been written, or never will be.
+    emptied: Notify,
     /// Held while one stanza of the peer is handled.
     turn: tokio::sync::Mutex<()>,
     /// Held while there is a writer.
@@ -58,8 +60,12 @@ struct State {
     held: Option<Instant>,
     /// What a former stream has sent in vain or not at all, to be written next.
     again: Vec<Stanza>,
+    /// Errors for the peer, to be written however much it has not acknowledged.
+    errors: Vec<Stanza>,
     /// What this one has not sent.
     left: Vec<Stanza>,
+    /// Whether there is no writer any more.
+    unwritten: bool,
     /// Whether nothing may be written or handled any more.
     over: bool,
     taken: bool,
@@ -188,6 +194,20 @@ impl Managed {
         self.changed.notify_one();
     }
 
+    /// Has an error for the peer written, once fewer than these wait for that. That never depends on what the peer
+    /// acknowledges: only the reader hears that, who has to pass the error on first.
+    pub(crate) async fn give_back(&self, error: Stanza, most: usize) {
+        let is_full = || {
+            let state = self.state();
+            !state.unwritten && state.errors.len() >= most
+        };
+        while is_full() {
+            self.emptied.notified().await;
+        }
+        self.state().errors.push(error);
+        self.changed.notify_one();
+    }
+
     /// Has the peer told how many of its stanzas have been handled: now, and again when there are more, until it
     /// knows of all.
     pub fn acknowledge(&self) {
@@ -228,9 +248,16 @@ impl Managed {
             return None;
         }
         let mut bytes = std::mem::take(&mut state.answers).into_bytes();
-        for stanza in std::mem::take(&mut state.again) {
-            bytes.extend_from_slice(&stanza.bytes);
-            state.push(stanza);
+        let first = std::mem::take(&mut state.again);
+        let first = first.into_iter().chain(std::mem::take(&mut state.errors));
+        self.emptied.notify_one();
+        if state.on {
+            for stanza in first {
+                bytes.extend_from_slice(&stanza.bytes);
+                state.push(stanza);
+            }
+        } else {
+            batch.splice(..0, first);
         }
         for stanza in batch.iter() {
             bytes.extend_from_slice(&stanza.bytes);
@@ -301,7 +328,7 @@ impl Managed {
     /// How many stanzas wait for their acknowledgement.
     pub fn waiting(&self) -> usize {
         let state = self.state();
-        state.again.len() + state.unacknowledged.len()
+        state.again.len() + state.errors.len() + state.unacknowledged.len()
     }
 
     /// When the peer has to have answered.
@@ -332,7 +359,8 @@ impl Managed {
         }
         state.over = true;
         let mut unacknowledged = std::mem::take(&mut state.unacknowledged);
-        for stanza in std::mem::take(&mut state.again) {
+        let errors = std::mem::take(&mut state.errors);
+        for stanza in std::mem::take(&mut state.again).into_iter().chain(errors) {
             unacknowledged.push(stanza);
         }
         Some(Session {
@@ -361,7 +389,11 @@ impl Managed {
 
     /// The writer has not sent these, and writes nothing any more.
     pub fn leave(&self, left: Vec<Stanza>) {
-        self.state().left = left;
+        let mut state = self.state();
+        state.left = left;
+        state.unwritten = true;
+        drop(state);
+        self.emptied.notify_one();
     }
 
     /// What the writer has left, unless another stream has got it.

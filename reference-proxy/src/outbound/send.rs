@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::link::attend;
-use super::undelivered::return_to_sender;
 use crate::context::Context;
 use crate::domain::Pair;
 use crate::ledger::{By, Direction, Kind, Phase, Refusal};
@@ -14,8 +13,11 @@ use crate::stanza::{StanzaError, bounce};
 use crate::xml::namespace::SERVER;
 use crate::xml::{self, Stanza};
 
-/// Sends a stanza to a partner: it waits for the pair's stream, or is returned with an error.
-pub(crate) async fn send(context: &Arc<Context>, pair: &Pair, mut queued: Queued) {
+/// A stanza that nobody sends, with the error for its sender and a text.
+pub(crate) type Returned = (Queued, StanzaError, String);
+
+/// Sends a stanza to a partner: it waits for the pair's stream, or is returned at once.
+pub(crate) fn send(context: &Arc<Context>, pair: &Pair, mut queued: Queued) -> Option<Returned> {
     let context = &context.newest();
     let Some(partner) = context.config.partner(&pair.to) else {
         let (error, text) = (
@@ -33,23 +35,24 @@ pub(crate) async fn send(context: &Arc<Context>, pair: &Pair, mut queued: Queued
             peer: None,
             text: text.to_owned(),
         });
-        return_to_sender(context, pair, queued, error, text).await;
-        return;
+        return Some((queued, error, text.to_owned()));
     };
     if !partner.kind.sees_status_notes()
         && queued.stanza.kind == xml::Kind::Presence
         && queued.stanza.remove(SERVER, "status").is_err()
     {
-        return_to_sender(context, pair, queued, StanzaError::NotAcceptable, "").await;
-        return;
+        return Some((queued, StanzaError::NotAcceptable, String::new()));
     }
     passes(context, &queued.stanza);
     match context.router.enqueue(pair, queued, context.clock.now()) {
-        Placed::Waiting => {}
-        Placed::Unattended => start(context, pair),
+        Placed::Waiting => None,
+        Placed::Unattended => {
+            start(context, pair);
+            None
+        }
         Placed::Refused(queued, error, text) => {
             tracing::info!(%pair, condition = %error, text, "stanza refused");
-            return_to_sender(context, pair, queued, error, &text).await;
+            Some((queued, error, text))
         }
     }
 }
@@ -99,13 +102,13 @@ fn wait_to_deliver<'a>(
 ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
     Box::pin(async move {
         if let Err(stanza) = context.router.deliver(&pair.to, stanza).await {
-            unclaimed(context, pair, &stanza, "no gateway is there for it").await;
+            unclaimed(context, pair, &stanza, "no gateway is there for it");
         }
     })
 }
 
 /// Answers a partner's stanza that no gateway accepted, or may not have.
-pub(crate) async fn unclaimed(context: &Arc<Context>, pair: &Pair, stanza: &Stanza, why: &str) {
+pub(crate) fn unclaimed(context: &Arc<Context>, pair: &Pair, stanza: &Stanza, why: &str) {
     let Some(error) = bounce(stanza, StanzaError::ServiceUnavailable, "") else {
         return stanza.dropped(why);
     };
@@ -115,5 +118,7 @@ pub(crate) async fn unclaimed(context: &Arc<Context>, pair: &Pair, stanza: &Stan
         origin: Origin::Proxy,
         receipt: None,
     };
-    send(context, &pair.reversed(), queued).await;
+    if let Some((queued, _, text)) = send(context, &pair.reversed(), queued) {
+        queued.stanza.dropped(&text);
+    }
 }

@@ -96,6 +96,26 @@ async fn a_gateway_that_goes_on_gets_each_stanza_once() {
 }
 
 #[tokio::test]
+async fn what_a_gateway_acknowledges_behind_errors_for_it_is_read() {
+    let net = Net::new().await;
+    let mut settings = net.settings(A, B, 9);
+    settings.limits += "gateway-queue-stanzas = 1\n";
+    let (proxy, mut gateway) = net.station(&settings).await;
+    enable(&mut gateway).await;
+    let lost: Vec<String> = (0..5)
+        .map(|number| message(A, "gamma.example", &format!("lost{number}")))
+        .collect();
+    gateway.send(&lost.concat()).await;
+    for number in 0..5 {
+        let bounce = gateway.expect("</message>").await;
+        assert!(bounce.contains(&format!("id='lost{number}'")), "{bounce}");
+    }
+    gateway.send(&format!("<a {SM} h='5'/><r {SM}/>")).await;
+    gateway.expect(&format!("<a h='5' {SM}/>")).await;
+    proxy.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_never_acknowledged_is_returned() {
     let net = Net::new().await;
     let mut settings = net.settings(A, B, 9);
