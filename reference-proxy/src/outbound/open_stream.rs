@@ -57,7 +57,7 @@ pub(super) struct OpenStream {
     pub(super) sending: Sending,
     pub(super) accepting: Accepting,
     pub(super) managing: Managing,
-    /// How many stanzas of the partner's have been handled since stream management began.
+    /// How many stanzas of the partner's have been handled since it agreed to stream management.
     pub(super) handled: u32,
     /// Whether the partner wants to know that.
     pub(super) is_asked: bool,

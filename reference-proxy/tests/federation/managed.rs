@@ -15,7 +15,7 @@ type Partner = Peer<TlsStream<TcpStream>>;
 
 /// Settings of a proxy that has its streams managed, and used both ways.
 fn settings(net: &Net) -> Settings {
-    let mut settings = net.settings(A, B, 1);
+    let mut settings = net.settings(A, B, 3);
     settings.partner += "stream-management = true\nbidirectional = true\n";
     settings
 }
@@ -69,5 +69,25 @@ async fn a_partner_that_asks_much_is_answered_when_there_is_room() {
     assert!(count < 100, "{count}");
     partner.send(CLOSING).await;
     partner.rest().await;
+    drop(proxy);
+}
+
+#[tokio::test]
+async fn what_comes_before_the_partner_agrees_does_not_count() {
+    let net = Net::new().await;
+    let listener = net.listen(B).await;
+    let (proxy, mut gateway) = net.station(&settings(&net)).await;
+    gateway.send(&message(A, B, "one")).await;
+    let mut partner = take(&net, &listener).await;
+    partner.expect("<enable ").await;
+    let early = message(B, A, "early");
+    let enabled = format!("<enabled {SM} id='one' resume='true'/>");
+    let late = message(B, A, "late");
+    let text = format!("{early}{enabled}{late}<r {SM}/>");
+    partner.send(&text).await;
+    partner.expect(&format!("<a h='1' {SM}/>")).await;
+    for text in [early, late] {
+        assert_eq!(gateway.expect("</message>").await, text);
+    }
     drop(proxy);
 }
