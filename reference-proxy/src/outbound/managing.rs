@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::accepting::Accepting;
 use super::connect::connect;
 use super::open_stream::{End, OpenStream, register};
 use crate::ledger::By;
 use crate::management::{Management, TooMany};
 use crate::negotiation::Method;
+use crate::open_streams::Passenger;
 use crate::stream::{CLOSING, Condition};
 use crate::xml::Frame;
 
@@ -136,6 +138,10 @@ impl OpenStream {
         self.places = Some(reached.places);
         let bytes = context.config.settings.limits.stanza_bytes;
         self.connection.incoming().trust(bytes);
+        // Keys are bound to the id of a stream, and their verdicts to its connection.
+        self.accepting = Accepting::new(&context, &partner.domain);
+        self.answers.clear();
+        self.is_asked = false;
         self.last_stanza = context.clock.now();
         self.enter(self.pair.clone(), self.opened.method);
         if self.opened.method == Method::SaslTls && self.opened.stream.offers_management {
@@ -151,7 +157,10 @@ impl OpenStream {
             self.sending.lost().await;
         }
         // The other pairs have no part in the session, and are authenticated anew.
-        for passenger in self.sending.passengers(&self.pair) {
+        let asked = std::mem::take(&mut self.asked).into_iter();
+        let asked = asked.map(|(pair, (left, _))| Passenger { pair, left });
+        let passengers = self.sending.passengers(&self.pair);
+        for passenger in passengers.into_iter().chain(asked) {
             self.take_on(passenger);
         }
         true

@@ -91,3 +91,44 @@ async fn what_comes_before_the_partner_agrees_does_not_count() {
     }
     drop(proxy);
 }
+
+#[tokio::test]
+async fn keys_are_of_one_connection() {
+    const A2: &str = "chat.alpha.example";
+    const B2: &str = "chat.beta.example";
+    let net = Net::new().await;
+    let listener = net.listen(B).await;
+    let authority = net.listen(B2).await;
+    let mut settings = settings(&net);
+    settings.domains.push(A2.to_owned());
+    settings.partner += &format!("additional-domains = ['{B2}']\n");
+    let (proxy, mut gateway) = net.station_of_all(&settings).await;
+    gateway.send(&message(A, B, "one")).await;
+    let mut partner = manage(&net, &listener).await;
+    partner.expect("</message>").await;
+    // One key of each side's: the partner's is verified, and the proxy's not answered.
+    let key = format!("<db:result from='{B2}' to='{A}'>key</db:result>");
+    partner.send(&key).await;
+    let mut asker = greet(&authority, DIALBACK).await;
+    asker.expect("</db:verify>").await;
+    let valid = format!("<db:verify from='{B2}' to='{A}' id='s3' type='valid'/>");
+    asker.send(&valid).await;
+    partner.expect("type='valid'/>").await;
+    let back = message(B2, A, "back");
+    partner.send(&back).await;
+    assert_eq!(gateway.expect("</message>").await, back);
+    gateway.send(&message(A2, B, "two")).await;
+    let key = format!("<db:result from='{A2}' to='{B}'>");
+    partner.expect(&key).await;
+    drop(partner);
+    let mut partner = take(&net, &listener).await;
+    let resume = format!("<resume previd='one' h='1' {SM}/>");
+    partner.expect(&resume).await;
+    let resumed = format!("<resumed {SM} previd='one' h='1'/>");
+    partner.send(&resumed).await;
+    partner.expect(&key).await;
+    partner.send(&back).await;
+    let rest = partner.rest().await;
+    assert!(rest.contains("<invalid-from "), "{rest}");
+    drop(proxy);
+}
