@@ -244,6 +244,10 @@ impl Serving {
             let mut actions = Vec::new();
             self.react(event, &mut actions)?;
             let course = self.perform(actions).await?;
+            // The last answer has taken it along.
+            if !self.connection.has_unsent() {
+                self.sending.sent();
+            }
             if course == Course::Over || matches!(self.state, Receiving::Ended) {
                 return Ok(());
             }

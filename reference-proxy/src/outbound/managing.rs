@@ -169,13 +169,14 @@ impl OpenStream {
     /// Closes, and takes what the partner still has to say before it closes, too. Returns whether the
     /// connection is still there.
     pub(super) async fn farewell(&mut self) -> bool {
-        let request = match self.sending.rests() {
+        let request = match self.sending.is_acknowledged() {
             true => String::new(),
             false => Management::Request.text(),
         };
         if self.connection.send(request + CLOSING).await.is_err() {
             return false;
         }
+        self.sending.sent();
         let clock = self.context.clock.clone();
         let closed = async {
             loop {

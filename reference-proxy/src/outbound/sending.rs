@@ -89,8 +89,13 @@ impl Sending {
 
     /// Whether nothing is on its way.
     pub(crate) fn rests(&self) -> bool {
+        self.under_way.is_empty() && self.is_acknowledged()
+    }
+
+    /// Whether the partner has acknowledged everything, or does not acknowledge at all.
+    pub(crate) fn is_acknowledged(&self) -> bool {
         let managed = self.managed.as_ref();
-        self.under_way.is_empty() && managed.is_none_or(|managed| managed.unacknowledged.is_empty())
+        managed.is_none_or(|managed| managed.unacknowledged.is_empty())
     }
 
     /// Keeps what is sent from now on until the partner acknowledges it (XEP-0198 §4).

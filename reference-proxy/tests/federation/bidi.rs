@@ -5,6 +5,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
+use crate::log::Log;
+use crate::management::dial_with;
 use crate::support::{CLOSING, Net, Peer, message, response};
 
 const A: &str = "alpha.example";
@@ -150,4 +152,60 @@ async fn closes_in_spite_of(flood: &str) {
 async fn a_partner_that_sends_without_a_pause_starves_nothing() {
     closes_in_spite_of(&format!("<db:result from='{B}' to='{A}' type='valid'/>")).await;
     closes_in_spite_of(" ").await;
+}
+
+#[tokio::test]
+async fn what_went_out_with_the_closing_tag_is_not_held_for_lost() {
+    let log = Log::default();
+    let _logging = log.listen();
+    let net = Net::new().await;
+    let mut settings = net.settings(A, B, 2);
+    settings.partner += ON;
+    // Without a gateway, an error goes back at once.
+    let proxy = net.start(&settings);
+    tracing::callsite::rebuild_interest_cache();
+    let (mut partner, _) = dial_with(&net, &proxy, "<bidi xmlns='urn:xmpp:bidi'/>").await;
+    partner.send(&message(B, A, "one")).await;
+    partner.expect("</message>").await;
+    partner.send(&(message(B, A, "two") + CLOSING)).await;
+    let rest = partner.rest().await;
+    assert!(rest.contains("id='two' type='error'"), "{rest}");
+    proxy.stop().await;
+    let lines = log.lines();
+    let dropped = lines.iter().find(|line| line.contains("stanza dropped"));
+    assert_eq!(dropped, None);
+}
+
+#[tokio::test]
+async fn a_partner_that_reads_late_gets_each_stanza_unless_it_is_returned() {
+    let net = Net::new().await;
+    let listener = net.listen(B).await;
+    let mut settings = net.settings(A, B, 17);
+    settings.partner += ON;
+    settings.limits += "queue-bytes = 20_000_000\n";
+    let (proxy, mut gateway) = net.station(&settings).await;
+    gateway.send(&message(A, B, "one")).await;
+    let mut partner = taken(&listener).await;
+    // More than sockets hold.
+    let long = "x".repeat(200_000);
+    for number in 0..80 {
+        let stanza = message(A, B, &format!("long{number}"));
+        gateway
+            .send(&stanza.replace("</body>", &format!("{long}</body>")))
+            .await;
+    }
+    gateway.send(&message(A, "gamma.example", "last")).await;
+    gateway.expect("id='last'").await;
+    settings.partner += "multiplexing = false\n";
+    proxy.take_in(settings.config()).expect("taken in");
+    drop(listener);
+    let got = partner.expect(CLOSING).await;
+    assert!(!got.contains("<r "), "stream management was not agreed");
+    partner.send(CLOSING).await;
+    let ((), rest) = tokio::join!(proxy.stop(), gateway.part());
+    for number in 0..80 {
+        let id = format!("id='long{number}'");
+        let returned = rest.contains(&format!("{id} type='error'"));
+        assert!(got.contains(&id) != returned, "{id}");
+    }
 }

@@ -77,7 +77,7 @@ pub(crate) async fn dial(
 }
 
 /// The same with something before it authenticates.
-async fn dial_with(
+pub(crate) async fn dial_with(
     net: &Net,
     proxy: &reference_proxy::Proxy,
     before: &str,
