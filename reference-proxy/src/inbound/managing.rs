@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::action::Bound;
+use super::action::{Action, Bound};
 use super::serve::{Course, Gone, Serving};
 use crate::config::Config;
 use crate::domain::Pair;
@@ -139,6 +139,20 @@ impl Serving {
             session.close();
             session.try_recv().ok()
         })
+    }
+
+    /// What the peer is told before this side closes. Nothing of the peer's is handled after it.
+    pub(super) fn last_word(&self) -> Option<Action> {
+        let handled = self.managed.as_ref()?.handled;
+        let word = Management::Acknowledgement(Some(handled)).text();
+        Some(Action::Send(word))
+    }
+
+    /// The stream cannot be resumed, even if its connection is lost before the closing tag comes.
+    pub(super) fn forget(&mut self) {
+        if let Some(managed) = &mut self.managed {
+            managed.resumable = false;
+        }
     }
 
     /// After this side has closed, an acknowledgement is all that still counts.

@@ -23,6 +23,7 @@ use crate::dialback::KeyStatus;
 use crate::domain::{Domain, Pair};
 use crate::ledger::{Direction, Kind, Phase, Refusal};
 use crate::listener::Listener;
+use crate::management::TOO_LATE;
 use crate::open_streams::{Call, Registration};
 use crate::outbound::Sending;
 use crate::random::stream_id;
@@ -243,6 +244,10 @@ impl Serving {
             }
             let mut actions = Vec::new();
             self.react(event, &mut actions)?;
+            let is_closing = matches!(self.state, Receiving::AwaitClosingTag(_) | Receiving::Ended);
+            if is_closing && self.closing_since.is_none() {
+                actions.splice(..0, self.last_word());
+            }
             let course = self.perform(actions).await?;
             // The last answer has taken it along.
             if !self.connection.has_unsent() {
@@ -375,6 +380,12 @@ impl Serving {
             Event::Exchanged(Ok(Some(Frame::Element(element)))) => {
                 self.last_acknowledgement(&element);
                 Input::Element(element)
+            }
+            Event::Exchanged(Ok(Some(Frame::Stanza(stanza))))
+                if self.closing_since.is_some() && self.managed.is_some() =>
+            {
+                stanza.dropped(TOO_LATE);
+                return Ok(());
             }
             Event::Exchanged(Ok(Some(Frame::Stanza(stanza)))) => {
                 self.last_stanza = self.context.clock.now();

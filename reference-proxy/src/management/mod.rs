@@ -13,6 +13,9 @@ use crate::xml::{Element, escape};
 pub use managed::{Managed, Session};
 pub(crate) use managed::{Receipt, settle};
 
+/// Why a stanza is dropped that comes after this side's last acknowledgement.
+pub(crate) const TOO_LATE: &str = "it can no longer be acknowledged, and its sender has it still";
+
 /// An element of stream management.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Management {

@@ -1,7 +1,6 @@
 //! What the partner says on a stream that this side opened.
 
 use super::accepting::TooMany;
-use super::managing::Managing;
 use super::open_stream::{End, OpenStream, WRONG_WAY};
 use super::send::deliver;
 use crate::dialback::{self, Answer, Dialback, KeyStatus, Step};
@@ -131,7 +130,7 @@ impl OpenStream {
         self.last_stanza = self.context.clock.now();
         deliver(&self.context, &pair, stanza).await;
         // What the partner sent before it had agreed does not count (XEP-0198 §4).
-        if matches!(self.managing, Managing::On { .. }) {
+        if self.is_managed() {
             self.handled = self.handled.wrapping_add(1);
         }
         None

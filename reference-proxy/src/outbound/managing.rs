@@ -9,7 +9,7 @@ use super::accepting::Accepting;
 use super::connect::connect;
 use super::open_stream::{End, OpenStream, register};
 use crate::ledger::By;
-use crate::management::{Management, TooMany};
+use crate::management::{Management, TOO_LATE, TooMany};
 use crate::negotiation::Method;
 use crate::open_streams::Passenger;
 use crate::stream::{CLOSING, Condition};
@@ -173,7 +173,8 @@ impl OpenStream {
             true => String::new(),
             false => Management::Request.text(),
         };
-        if self.connection.send(request + CLOSING).await.is_err() {
+        let last_words = request + &self.last_acknowledgement() + CLOSING;
+        if self.connection.send(last_words).await.is_err() {
             return false;
         }
         self.sending.sent();
@@ -182,6 +183,7 @@ impl OpenStream {
             loop {
                 match self.connection.next().await {
                     Ok(Frame::Closed) | Err(_) => return,
+                    Ok(Frame::Stanza(stanza)) if self.is_managed() => stanza.dropped(TOO_LATE),
                     Ok(frame @ (Frame::Element(_) | Frame::Stanza(_))) => {
                         if self.frame(frame).await.is_some() {
                             return;
@@ -193,6 +195,20 @@ impl OpenStream {
         };
         let _ = clock.timeout(FAREWELL, closed).await;
         true
+    }
+
+    /// What the partner is told before this side closes. Nothing of the partner's is handled after it,
+    /// because that could not be acknowledged any more: the partner has it still, and returns it or sends it again.
+    pub(super) fn last_acknowledgement(&self) -> String {
+        match self.is_managed() {
+            true => Management::Acknowledgement(Some(self.handled)).text(),
+            false => String::new(),
+        }
+    }
+
+    /// Whether what the partner sends is counted.
+    pub(super) fn is_managed(&self) -> bool {
+        matches!(self.managing, Managing::On { .. })
     }
 
     fn too_high(&self, too_many: TooMany) -> End {

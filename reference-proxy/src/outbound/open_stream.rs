@@ -178,6 +178,7 @@ impl OpenStream {
                 }
             }
             End::Answered { last_words, .. } => {
+                let last_words = self.last_acknowledgement() + &last_words;
                 if self.connection.send(last_words).await.is_ok() {
                     self.sending.sent();
                 }

@@ -132,3 +132,29 @@ async fn keys_are_of_one_connection() {
     assert!(rest.contains("<invalid-from "), "{rest}");
     drop(proxy);
 }
+
+#[tokio::test]
+async fn what_is_handled_is_acknowledged_before_the_closing_tag_and_nothing_is_later() {
+    let net = Net::new().await;
+    let listener = net.listen(B).await;
+    let mut settings = settings(&net);
+    let (proxy, mut gateway) = net.station(&settings).await;
+    gateway.send(&message(A, B, "one")).await;
+    let mut partner = manage(&net, &listener).await;
+    partner.expect("</message>").await;
+    let back = message(B, A, "back");
+    partner.send(&format!("{back}<a {SM} h='1'/>")).await;
+    assert_eq!(gateway.expect("</message>").await, back);
+    settings.partner += "multiplexing = false\n";
+    proxy.take_in(settings.config()).expect("taken in");
+    let text = partner.expect(CLOSING).await;
+    assert!(
+        text.ends_with(&format!("<a h='1' {SM}/>{CLOSING}")),
+        "{text}"
+    );
+    let late = message(B, A, "late");
+    partner.send(&format!("{late}{CLOSING}")).await;
+    partner.rest().await;
+    let ((), rest) = tokio::join!(proxy.stop(), gateway.part());
+    assert_eq!(rest, CLOSING);
+}

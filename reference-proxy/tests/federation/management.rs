@@ -5,7 +5,7 @@ use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
 use crate::log::Log;
-use crate::support::{Net, PATIENCE, Peer, header, message};
+use crate::support::{CLOSING, Net, PATIENCE, Peer, header, message};
 
 const A: &str = "alpha.example";
 const B: &str = "beta.example";
@@ -171,6 +171,27 @@ async fn partner_resumes_with_the_right_count() {
 }
 
 #[tokio::test]
+async fn what_comes_behind_the_last_acknowledgement_is_left_to_the_partner() {
+    let net = Net::new().await;
+    let mut settings = net.settings(A, B, 2);
+    settings.partner += ON;
+    let (proxy, mut gateway) = net.station(&settings).await;
+    let (mut partner, _) = dial(&net, &proxy).await;
+    partner.send(&format!("<enable {SM}/>")).await;
+    partner.expect("/>").await;
+    partner.send(&message(B, A, "handled")).await;
+    gateway.expect("</message>").await;
+    settings.partner += "multiplexing = false\n";
+    proxy.take_in(settings.config()).expect("taken in");
+    let last = format!("<a h='1' {SM}/>{CLOSING}");
+    assert_eq!(partner.expect(CLOSING).await, last);
+    partner.send(&(message(B, A, "late") + CLOSING)).await;
+    assert_eq!(partner.rest().await, "");
+    let ((), rest) = tokio::join!(proxy.stop(), gateway.part());
+    assert_eq!(rest, CLOSING);
+}
+
+#[tokio::test]
 async fn session_is_given_up_with_the_partner() {
     let net = Net::new().await;
     let mut settings = net.settings(A, B, 2);
@@ -191,8 +212,8 @@ async fn session_is_given_up_with_the_partner() {
     assert!(resumed.contains("<resumed "), "{resumed}");
     let without = net.settings(A, "gamma.example", 2);
     proxy.take_in(without.config()).expect("taken in");
-    let closing = "</stream:stream>";
-    assert_eq!(partner.expect(closing).await, closing);
+    let last = format!("<a h='0' {SM}/>{CLOSING}");
+    assert_eq!(partner.expect(CLOSING).await, last);
     drop(partner);
     proxy.take_in(settings.config()).expect("taken in");
     let (mut partner, _) = dial(&net, &proxy).await;

@@ -13,8 +13,7 @@ impl Serving {
     pub(super) fn adapt(&mut self, id: &str, actions: &mut Vec<Action>) {
         if !self.renew() {
             tracing::info!(peer = %self.peer, "the partner's settings are others now");
-            // Even if the connection is lost before the closing tag comes.
-            self.managed = None;
+            self.forget();
             self.finish(None, id, actions);
             return;
         }
