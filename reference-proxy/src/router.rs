@@ -116,6 +116,13 @@ struct Pause {
     why: String,
 }
 
+/// How long a partner is left alone after so many failures before the last one.
+pub(crate) fn pause(failures: u32) -> Duration {
+    FIRST_PAUSE
+        .saturating_mul(1 << failures.min(6))
+        .min(LONGEST_PAUSE)
+}
+
 impl Router {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
@@ -259,9 +266,7 @@ impl Router {
         let Some(route) = tables.routes.get_mut(pair) else {
             return Vec::new();
         };
-        let pause = FIRST_PAUSE
-            .saturating_mul(1 << route.failures.min(6))
-            .min(LONGEST_PAUSE);
+        let pause = pause(route.failures);
         route.failures = route.failures.saturating_add(1);
         route.pause = Some(Pause {
             until: now + pause,

@@ -88,7 +88,7 @@ impl Serving {
             }
             (Management::Acknowledgement(Some(handled)), Some(_)) => {
                 return Ok(match self.sending.handled(handled) {
-                    Ok(()) => (String::new(), Course::On),
+                    Ok(_) => (String::new(), Course::On),
                     Err(too_many) => (too_many.error(), Course::Over),
                 });
             }

@@ -1,6 +1,7 @@
 //! What the partner says on a stream that this side opened.
 
 use super::accepting::TooMany;
+use super::managing::Fruitless;
 use super::open_stream::{End, OpenStream, WRONG_WAY};
 use super::send::deliver;
 use crate::dialback::{self, Answer, Dialback, KeyStatus, Step};
@@ -131,6 +132,7 @@ impl OpenStream {
         deliver(&self.context, &pair, stanza).await;
         // What the partner sent before it had agreed does not count (XEP-0198 §4).
         if self.is_managed() {
+            self.fruitless = Fruitless::default();
             self.handled = self.handled.wrapping_add(1);
         }
         None

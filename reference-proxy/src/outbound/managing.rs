@@ -11,7 +11,8 @@ use super::open_stream::{End, OpenStream, register};
 use crate::ledger::By;
 use crate::management::{Management, TOO_LATE, TooMany};
 use crate::negotiation::Method;
-use crate::open_streams::Passenger;
+use crate::open_streams::{Call, Left, Passenger};
+use crate::router::pause;
 use crate::stream::{CLOSING, Condition};
 use crate::xml::Frame;
 
@@ -32,6 +33,14 @@ pub(super) enum Managing {
         id: String,
         until: Instant,
     },
+}
+
+/// Resumptions in a row after which the partner has neither handled nor sent anything.
+#[derive(Default)]
+pub(super) struct Fruitless {
+    count: u32,
+    /// When the stream was lost before the first one.
+    since: Option<Instant>,
 }
 
 impl OpenStream {
@@ -70,8 +79,10 @@ impl OpenStream {
             }
             (Managing::Resuming { id, .. }, Management::Resumed { handled, .. }) => {
                 // Without a number nothing has been handled since the last acknowledgement.
-                if let Some(Err(too_many)) = handled.map(|count| self.sending.handled(count)) {
-                    return Some(self.too_high(too_many));
+                match handled.map(|count| self.sending.handled(count)) {
+                    Some(Ok(true)) => self.fruitless = Fruitless::default(),
+                    Some(Ok(false)) | None => {}
+                    Some(Err(too_many)) => return Some(self.too_high(too_many)),
                 }
                 self.sending.repeat();
                 tracing::info!(pair = %self.pair, "stream resumed");
@@ -80,7 +91,7 @@ impl OpenStream {
             (Managing::Resuming { .. }, Management::Failed { handled }) => {
                 tracing::info!(pair = %self.pair, "stream not resumed");
                 match handled.map(|count| self.sending.handled(count)) {
-                    Some(Ok(())) => self.sending.repeat(),
+                    Some(Ok(_)) => self.sending.repeat(),
                     // Nobody knows what has arrived.
                     Some(Err(_)) | None => self.sending.lost().await,
                 }
@@ -97,8 +108,10 @@ impl OpenStream {
                 return Some(self.refusal(Condition::BadFormat, "an acknowledgement has a number"));
             }
             (on, Management::Acknowledgement(Some(handled))) => {
-                if let Err(too_many) = self.sending.handled(handled) {
-                    return Some(self.too_high(too_many));
+                match self.sending.handled(handled) {
+                    Ok(true) => self.fruitless = Fruitless::default(),
+                    Ok(false) => {}
+                    Err(too_many) => return Some(self.too_high(too_many)),
                 }
                 on
             }
@@ -126,6 +139,9 @@ impl OpenStream {
         self.registration.waits(context.clock.now());
         self.places = None;
         self.entry = None;
+        if !self.pauses().await {
+            return false;
+        }
         let reached = match connect(&context, partner, &self.pair, &mut context.tasks.stop()).await
         {
             Ok(reached) if reached.undecided.is_none() => reached,
@@ -164,6 +180,34 @@ impl OpenStream {
             self.take_on(passenger);
         }
         true
+    }
+
+    /// Waits before another resumption, if the last ones were of no use. Returns whether there is to be one.
+    async fn pauses(&mut self) -> bool {
+        let (clock, now) = (self.context.clock.clone(), self.context.clock.now());
+        let patience = self.context.config.settings.limits.resumption_timeout;
+        let end = *self.fruitless.since.get_or_insert(now) + patience;
+        self.fruitless.count += 1;
+        let Some(failures) = self.fruitless.count.checked_sub(2) else {
+            return true;
+        };
+        let until = now + pause(failures);
+        let called = async {
+            loop {
+                match self.registration.call().await {
+                    Call::Close => return,
+                    Call::Carry(Passenger { left, .. }) => drop(left.send(Left::Unanswered)),
+                    Call::Resume(_) => {}
+                }
+            }
+        };
+        let disturbed = async {
+            tokio::select! {
+                () = called => {}
+                () = self.stop.asked() => {}
+            }
+        };
+        until < end && clock.timeout_at(until, disturbed).await.is_err()
     }
 
     /// Closes, and takes what the partner still has to say before it closes, too. Returns whether the

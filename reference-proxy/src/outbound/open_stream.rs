@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::accepting::Accepting;
 use super::connect::Reached;
-use super::managing::Managing;
+use super::managing::{Fruitless, Managing};
 use super::negotiate::hang_up;
 use super::plan::Opened;
 use super::sending::Sending;
@@ -57,6 +57,7 @@ pub(super) struct OpenStream {
     pub(super) sending: Sending,
     pub(super) accepting: Accepting,
     pub(super) managing: Managing,
+    pub(super) fruitless: Fruitless,
     /// How many stanzas of the partner's have been handled since it agreed to stream management.
     pub(super) handled: u32,
     /// Whether the partner wants to know that.
@@ -113,6 +114,7 @@ impl OpenStream {
             sending: Sending::new(context, reached.opened.stream.largest_stanza),
             accepting: Accepting::new(context, &partner.domain),
             managing: Managing::Off,
+            fruitless: Fruitless::default(),
             handled: 0,
             is_asked: false,
             answers: String::new(),

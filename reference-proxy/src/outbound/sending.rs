@@ -112,16 +112,17 @@ impl Sending {
         }
     }
 
-    /// The partner has handled so many.
-    pub(crate) fn handled(&mut self, count: u32) -> Result<(), TooMany> {
+    /// The partner has handled so many. Returns whether that is new.
+    pub(crate) fn handled(&mut self, count: u32) -> Result<bool, TooMany> {
         let managed = self.managed.get_or_insert_default();
         let handled = managed.unacknowledged.handled(count)?;
+        let is_new = handled.len() > 0;
         // An answer that tells nothing new does not do: the next request would follow at once.
-        if handled.len() > 0 {
+        if is_new {
             managed.asked = None;
         }
         settle(handled.filter_map(receipt));
-        Ok(())
+        Ok(is_new)
     }
 
     /// When the partner has to have acknowledged what was sent.

@@ -18,12 +18,12 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Waits until a proxy has nothing to do but wait. Returns how often it has had something to do.
-async fn rest(clock: &Clock) -> u64 {
+pub(crate) async fn rest(clock: &Clock) -> u64 {
     stirs_after(clock, 0).await
 }
 
 /// Waits until a proxy has had something to do once more than so often, and has done it.
-async fn stirs_after(clock: &Clock, turns: u64) -> u64 {
+pub(crate) async fn stirs_after(clock: &Clock, turns: u64) -> u64 {
     let mut rests = clock.rests().expect("it is moved by hand");
     let stirring = async {
         loop {
@@ -37,7 +37,7 @@ async fn stirs_after(clock: &Clock, turns: u64) -> u64 {
 }
 
 /// Lets time pass for a proxy, from one thing that it waits for to the next.
-async fn pass(clock: &Clock, mut time: Duration) -> u64 {
+pub(crate) async fn pass(clock: &Clock, mut time: Duration) -> u64 {
     loop {
         let turns = rest(clock).await;
         if time.is_zero() {

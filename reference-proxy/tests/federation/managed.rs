@@ -1,9 +1,14 @@
 //! A scripted partner that is dialled, and manages its stream.
 
+use std::time::Duration;
+
+use reference_proxy::Clock;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 
 use crate::inbound::{PROCEED, STARTTLS};
+use crate::keep_alive::{pass, rest, stirs_after};
 use crate::outbound::{DIALBACK, features, greet};
 use crate::support::{CLOSING, Net, Peer, Settings, message, response};
 
@@ -157,4 +162,43 @@ async fn what_is_handled_is_acknowledged_before_the_closing_tag_and_nothing_is_l
     partner.rest().await;
     let ((), rest) = tokio::join!(proxy.stop(), gateway.part());
     assert_eq!(rest, CLOSING);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_lost_again_at_once_is_not_resumed_at_once_or_for_ever() {
+    let net = Net::new().await;
+    let listener = net.listen(B).await;
+    let clock = Clock::by_hand();
+    let proxy = net.start_with(&settings(&net), clock.clone());
+    let mut gateway = net.gateway(&proxy, A).await;
+    gateway.send(&message(A, B, "one")).await;
+    let mut partner = manage(&net, &listener).await;
+    partner.expect("</message>").await;
+    let turns = rest(&clock).await;
+    drop(partner);
+    stirs_after(&clock, turns).await;
+    for pause in [0, 1, 2, 4, 8, 16] {
+        // Nobody dials before the time has come.
+        if pause > 0 {
+            pass(
+                &clock,
+                Duration::from_secs(pause) - Duration::from_millis(1),
+            )
+            .await;
+            let early = timeout(Duration::from_millis(20), listener.accept()).await;
+            assert!(early.is_err(), "before {pause} s");
+            pass(&clock, Duration::from_millis(1)).await;
+        }
+        let mut partner = take(&net, &listener).await;
+        partner.expect("<resume ").await;
+        let resumed = format!("<resumed {SM} previd='one' h='0'/>");
+        partner.send(&resumed).await;
+        partner.expect("</message>").await;
+        let turns = rest(&clock).await;
+        drop(partner);
+        stirs_after(&clock, turns).await;
+    }
+    let bounce = gateway.expect("</message>").await;
+    assert!(bounce.contains("has not acknowledged it"), "{bounce}");
+    drop(proxy);
 }
