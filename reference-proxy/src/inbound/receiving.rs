@@ -131,13 +131,18 @@ impl Receiving {
         }
     }
 
-    /// The authenticated pairs, if stanzas may be sent back on the stream now.
-    pub(super) fn sends_back(&self) -> impl Iterator<Item = &Pair> {
+    /// The authenticated pairs of the partner that asked for it, if stanzas may be sent back on the stream now.
+    pub(super) fn sends_back<'a>(&'a self, config: &'a Config) -> impl Iterator<Item = &'a Pair> {
         let state = match self {
             Self::AwaitRequest(state) if state.bidi => Some(state),
             _ => None,
         };
-        state.into_iter().flat_map(AwaitRequest::verified)
+        let partner = |domain: &Domain| config.partner(domain).map(|partner| &partner.domain);
+        state.into_iter().flat_map(move |state| {
+            let asked = state.bound.from.as_ref().and_then(partner);
+            let is_theirs = move |pair: &&Pair| asked.is_some() && partner(&pair.from) == asked;
+            state.verified().filter(is_theirs)
+        })
     }
 
     /// Who the peer claims to be.

@@ -325,10 +325,10 @@ impl Serving {
     /// Sends what waits for the pairs that may be answered on this stream.
     async fn send_back(&mut self) {
         if let Some(registration) = &self.registration
-            && self.state.sends_back().count() != self.back
+            && self.state.sends_back(&self.context.config).count() != self.back
         {
             self.back = 0;
-            for pair in self.state.sends_back() {
+            for pair in self.state.sends_back(&self.context.config) {
                 registration.carries(&pair.reversed());
                 self.back += 1;
             }
@@ -413,7 +413,8 @@ impl Serving {
             }
             Event::Called(Call::Carry(passenger)) => {
                 let back = passenger.pair.reversed();
-                if self.state.sends_back().any(|pair| *pair == back) {
+                let mut pairs = self.state.sends_back(&self.context.config);
+                if pairs.any(|pair| *pair == back) {
                     self.sending.carry(passenger);
                 }
                 return Ok(());

@@ -53,7 +53,7 @@ async fn each_way_has_its_stream_where_one_side_does_not() {
 }
 
 /// A scripted partner takes a two-way stream of the proxy's, on which a message has come.
-async fn taken(listener: &TcpListener) -> Peer<TcpStream> {
+pub(crate) async fn taken(listener: &TcpListener) -> Peer<TcpStream> {
     let (stream, _) = listener.accept().await.expect("a connection");
     let mut partner = Peer::new(stream);
     partner.expect("version='1.0'>").await;

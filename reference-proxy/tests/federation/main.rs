@@ -23,3 +23,4 @@ mod stopping;
 mod strangers;
 mod support;
 mod test_im;
+mod way_back;

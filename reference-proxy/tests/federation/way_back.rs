@@ -1,0 +1,60 @@
+//! Which pairs are answered on a two-way stream that a partner has opened, and for how long.
+
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::inbound::authoritative;
+use crate::outbound::{DIALBACK, accept, greet};
+use crate::support::{Net, Peer, header, message, row};
+
+const A: &str = "alpha.example";
+const B: &str = "beta.example";
+const G: &str = "gamma.example";
+const BIDI: &str = "<bidi xmlns='urn:xmpp:bidi'/>";
+
+fn key(from: &str) -> String {
+    format!("<db:result from='{from}' to='{A}'>key</db:result>")
+}
+
+/// A partner opens a two-way stream, which is verified.
+async fn two_way(
+    net: &Net,
+    proxy: &reference_proxy::Proxy,
+    listener: &TcpListener,
+) -> Peer<TcpStream> {
+    let mut partner = net.dial(proxy).await;
+    partner.send(&header(B, A)).await;
+    partner.expect("</stream:features>").await;
+    partner.send(&format!("{BIDI}{}", key(B))).await;
+    authoritative(listener, "valid").await;
+    partner.expect("type='valid'/>").await;
+    partner
+}
+
+/// The authoritative server of another domain gives its verdict on a key.
+async fn judge(listener: &TcpListener, domain: &str, verdict: &str) {
+    let mut asker = greet(listener, DIALBACK).await;
+    let question = asker.expect("</db:verify>").await;
+    let id = question.split("id='").nth(1).expect("an id");
+    let id = id.split('\'').next().expect("an id");
+    let verdict = format!("<db:verify from='{domain}' to='{A}' id='{id}' type='{verdict}'/>");
+    asker.send(&verdict).await;
+}
+
+#[tokio::test]
+async fn the_stream_of_one_partner_is_no_way_back_to_another() {
+    let net = Net::new().await;
+    let (listener, other) = (net.listen(B).await, net.listen(G).await);
+    let mut settings = net.settings(A, B, 17);
+    let another = format!("[[partner]]\ndomain = '{G}'\n{}", row(17));
+    settings.partner += &format!("bidirectional = true\n{another}");
+    let (proxy, mut gateway) = net.station(&settings).await;
+    let mut partner = two_way(&net, &proxy, &listener).await;
+    partner.send(&key(G)).await;
+    judge(&other, G, "valid").await;
+    partner.expect("type='valid'/>").await;
+    gateway.send(&message(A, B, "one")).await;
+    assert_eq!(partner.expect("</message>").await, message(A, B, "one"));
+    gateway.send(&message(A, G, "two")).await;
+    accept(&other).await;
+    drop(proxy);
+}
