@@ -309,11 +309,9 @@ impl Registration {
         });
     }
 
-    /// The stream may carry the pair from now on.
-    pub(crate) fn carries(&self, pair: &Pair) {
-        self.change(|entry| {
-            entry.ready.insert(pair.clone());
-        });
+    /// The stream may carry these pairs from now on, and no others.
+    pub(crate) fn carries(&self, pairs: BTreeSet<Pair>) {
+        self.change(|entry| entry.ready = pairs);
     }
 
     /// The partner was asked for the pair.

@@ -132,7 +132,10 @@ impl Receiving {
     }
 
     /// The authenticated pairs of the partner that asked for it, if stanzas may be sent back on the stream now.
-    pub(super) fn sends_back<'a>(&'a self, config: &'a Config) -> impl Iterator<Item = &'a Pair> {
+    pub(super) fn sends_back<'a>(
+        &'a self,
+        config: &'a Config,
+    ) -> impl Iterator<Item = &'a Pair> + Clone {
         let state = match self {
             Self::AwaitRequest(state) if state.bidi => Some(state),
             _ => None,

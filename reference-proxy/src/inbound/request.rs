@@ -139,7 +139,7 @@ impl AwaitRequest {
         self.pairs.keys().cloned()
     }
 
-    pub(super) fn verified(&self) -> impl Iterator<Item = &Pair> {
+    pub(super) fn verified(&self) -> impl Iterator<Item = &Pair> + Clone {
         let verified = self.pairs.iter().filter(|(_, progress)| progress.verified);
         verified.map(|(pair, _)| pair)
     }

@@ -3,7 +3,7 @@
 mod reloading;
 mod securing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -322,16 +322,19 @@ impl Serving {
         }
     }
 
-    /// Sends what waits for the pairs that may be answered on this stream.
+    /// Sends what waits for the pairs that may be answered on this stream, until this side closes.
     async fn send_back(&mut self) {
+        if self.closing_since.is_some() {
+            return;
+        }
+        let pairs = self.state.sends_back(&self.context.config);
         if let Some(registration) = &self.registration
-            && self.state.sends_back(&self.context.config).count() != self.back
+            && pairs.clone().count() != self.back
         {
-            self.back = 0;
-            for pair in self.state.sends_back(&self.context.config) {
-                registration.carries(&pair.reversed());
-                self.back += 1;
-            }
+            let back: BTreeSet<Pair> = pairs.map(Pair::reversed).collect();
+            self.back = back.len();
+            self.sending.retain(|pair| back.contains(pair));
+            registration.carries(back);
         }
         if self.back > 0 && self.sending.fill(&mut self.connection).await {
             self.last_stanza = self.context.clock.now();

@@ -64,7 +64,7 @@ fn ready_pairs_need_no_offer() {
     let stream = streams.register(&domain("b.example"), None);
     let one = pair("a.example", "b.example");
     assert!(!finds(&streams, &one, Some(1)));
-    stream.carries(&one);
+    stream.carries(BTreeSet::from([one.clone()]));
     assert!(finds(&streams, &one, None));
     stream.closes();
     assert!(!finds(&streams, &one, None));

@@ -141,9 +141,16 @@ impl Accepting {
         match self.statuses.recv().await {
             Some((pair, status)) => {
                 self.pending.remove(&pair);
-                if status == KeyStatus::Valid {
-                    self.requests = 0;
-                    self.verified.insert(pair.clone());
+                match status {
+                    KeyStatus::Valid => {
+                        self.requests = 0;
+                        self.verified.insert(pair.clone());
+                    }
+                    // Even if an earlier one was right.
+                    KeyStatus::Invalid => {
+                        self.verified.remove(&pair);
+                    }
+                    KeyStatus::Failed(_) => {}
                 }
                 (pair, status)
             }

@@ -87,6 +87,14 @@ impl Sending {
         self.pairs.contains_key(pair)
     }
 
+    /// Lets go of the pairs that it may not carry any longer.
+    pub(crate) fn retain(&mut self, may: impl Fn(&Pair) -> bool) {
+        let pairs = std::mem::take(&mut self.pairs).into_iter();
+        let (stay, gone) = pairs.partition(|(pair, _)| may(pair));
+        self.pairs = stay;
+        tell(gone);
+    }
+
     /// Whether nothing is on its way.
     pub(crate) fn rests(&self) -> bool {
         self.under_way.is_empty() && self.is_acknowledged()
@@ -297,8 +305,13 @@ impl Sending {
 
     /// The stream is over for all pairs.
     pub(crate) fn over(&mut self) {
-        for (_, Carried { left, any }) in std::mem::take(&mut self.pairs) {
-            let _ = left.send(Left::Over { carried: any });
-        }
+        tell(std::mem::take(&mut self.pairs));
+    }
+}
+
+/// Tells those who wait for the pairs' stream that it carries them no more.
+fn tell(pairs: BTreeMap<Pair, Carried>) {
+    for Carried { left, any } in pairs.into_values() {
+        let _ = left.send(Left::Over { carried: any });
     }
 }

@@ -2,12 +2,14 @@
 
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::bidi::taken;
 use crate::inbound::authoritative;
 use crate::outbound::{DIALBACK, accept, greet};
 use crate::support::{Net, Peer, header, message, row};
 
 const A: &str = "alpha.example";
 const B: &str = "beta.example";
+const B2: &str = "chat.beta.example";
 const G: &str = "gamma.example";
 const BIDI: &str = "<bidi xmlns='urn:xmpp:bidi'/>";
 
@@ -56,5 +58,52 @@ async fn the_stream_of_one_partner_is_no_way_back_to_another() {
     assert_eq!(partner.expect("</message>").await, message(A, B, "one"));
     gateway.send(&message(A, G, "two")).await;
     accept(&other).await;
+    drop(proxy);
+}
+
+#[tokio::test]
+async fn a_wrong_key_ends_the_way_back() {
+    let net = Net::new().await;
+    let (listener, other) = (net.listen(B).await, net.listen(B2).await);
+    let mut settings = net.settings(A, B, 17);
+    settings.partner += &format!("bidirectional = true\nadditional-domains = ['{B2}']\n");
+    let (proxy, mut gateway) = net.station(&settings).await;
+    let mut partner = two_way(&net, &proxy, &listener).await;
+    // Because of this pair the stream goes on.
+    partner.send(&key(B2)).await;
+    judge(&other, B2, "valid").await;
+    partner.expect("type='valid'/>").await;
+    gateway.send(&message(A, B, "one")).await;
+    assert_eq!(partner.expect("</message>").await, message(A, B, "one"));
+    partner.send(&key(B)).await;
+    authoritative(&listener, "invalid").await;
+    let answer = partner.expect("</db:result>").await;
+    assert!(answer.contains("<forbidden "), "{answer}");
+    gateway.send(&message(A, B, "two")).await;
+    accept(&listener).await;
+    gateway.send(&message(A, B2, "three")).await;
+    assert_eq!(partner.expect("</message>").await, message(A, B2, "three"));
+    drop(proxy);
+}
+
+#[tokio::test]
+async fn a_wrong_key_ends_what_a_right_one_began() {
+    let net = Net::new().await;
+    let (listener, other) = (net.listen(B).await, net.listen(B2).await);
+    let mut settings = net.settings(A, B, 17);
+    settings.partner += &format!("bidirectional = true\nadditional-domains = ['{B2}']\n");
+    let (proxy, mut gateway) = net.station(&settings).await;
+    gateway.send(&message(A, B, "one")).await;
+    let mut partner = taken(&listener).await;
+    for (verdict, answer) in [("valid", "type='valid'/>"), ("invalid", "type='invalid'/>")] {
+        partner.send(&key(B2)).await;
+        judge(&other, B2, verdict).await;
+        partner.expect(answer).await;
+        partner.send(&message(B2, A, verdict)).await;
+    }
+    let back = message(B2, A, "valid");
+    assert_eq!(gateway.expect("</message>").await, back);
+    let rest = partner.rest().await;
+    assert!(rest.contains("<invalid-from "), "{rest}");
     drop(proxy);
 }
