@@ -12,6 +12,7 @@ use rcgen::{
     SanType,
 };
 use reference_proxy::config::{Domain, Draft};
+use reference_proxy::fits_key;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::objects::{oid_registry, oid2abbrev};
 use x509_parser::pem::parse_x509_pem;
@@ -165,6 +166,13 @@ pub(crate) fn make(config: &Path, args: &Args) -> Result<String, Error> {
             key_file.display()
         )));
     }
+    if args.force && is_in_use(config, &draft, &key_file) {
+        return Err(Error::Usage(format!(
+            "{} is the key of a certificate in use, which would fit no longer: name another file by --key, and give it \
+             to `certificate import` with the new certificate",
+            key_file.display()
+        )));
+    }
     let key = args.key_type.generate();
     let key = key.map_err(|error| Error::environment("cannot make a key", error))?;
     let (subject, request) = request(&names, args, &key)?;
@@ -186,6 +194,38 @@ pub(crate) fn make(config: &Path, args: &Args) -> Result<String, Error> {
     lines.add("Key", &key_file.display().to_string());
     lines.add("Request", &request_file.display().to_string());
     Ok(lines.text())
+}
+
+/// Whether a certificate of the configuration needs the key in this file.
+fn is_in_use(config: &Path, draft: &Draft, key_file: &Path) -> bool {
+    let (external, internal) = (&draft.external, &draft.internal);
+    let sides = [
+        (&external.certificate, &external.key),
+        (&internal.certificate, &internal.key),
+    ];
+    let own = draft.own_certificates.iter();
+    let own = own.map(|own| (&own.certificate, &own.key));
+    let is_key = |name: &str| {
+        let there = beside(config, name).and_then(|file| fs::canonicalize(file).ok());
+        there.is_some() && there == fs::canonicalize(key_file).ok()
+    };
+    let mut needing = sides
+        .into_iter()
+        .chain(own)
+        .flat_map(|(certificates, keys)| {
+            let pairs = certificates.iter().zip(keys.iter());
+            pairs
+                .filter(|(_, key)| is_key(key))
+                .map(|(certificate, _)| certificate)
+        });
+    needing.any(|certificate| {
+        let chain = match beside(config, certificate) {
+            Some(file) => fs::read_to_string(file).unwrap_or_default(),
+            None => certificate.to_owned(),
+        };
+        let key = fs::read_to_string(key_file).unwrap_or_default();
+        fits_key(&chain, &key).is_ok()
+    })
 }
 
 /// What the certificate is to name: first the domains themselves, as partners look for them.

@@ -243,6 +243,13 @@ fn an_import_assigns_certificate_and_key() {
         place.config().matches("certificate = \"new.crt\"").count(),
         2
     );
+    // It is judged where no domain is left for it, too.
+    let first = ["certificate", "import", "new.crt", "--domain", BOTH[0]];
+    place.good(&[&first[..], &["--key", "new.key"]].concat());
+    put(&place, &authority, &BOTH[..1], Certificate::Expired, "late");
+    let late = ["certificate", "import", "late.crt", "--key", "late.key"];
+    let done = place.refused(&late, 2);
+    assert!(done.err.contains("expired"), "{}", done.err);
 }
 
 #[test]

@@ -3,12 +3,15 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
+use simulated_partners::persona::Certificate;
+use simulated_partners::pki::Authority;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
 
 use super::Place;
+use super::certificate::put;
 
 /// What is in a request: its subject, names, purposes and key.
 fn read(place: &Place, name: &str) -> String {
@@ -140,6 +143,35 @@ fn nothing_that_is_there_is_written_over() {
     assert!(!place.path("new.key").exists());
     place.good(&["csr", "--key-type", "ecdsa-p256", "--force"]);
     assert!(read(&place, "external.csr").contains("EC 256"));
+}
+
+#[test]
+fn the_key_of_a_certificate_in_use_is_never_written_over() {
+    let (place, authority) = (Place::new(), Authority::new(1));
+    let domains = ["contoso.com", "chat.contoso.com"];
+    put(&place, &authority, &domains, Certificate::Good, "external");
+    let key = place.text("external.key");
+    let renewed = ["csr", "--key-type", "ecdsa-p256", "--force"];
+    let done = place.refused(&renewed, 2);
+    assert!(
+        done.err
+            .contains("external.key is the key of a certificate in use"),
+        "{}",
+        done.err
+    );
+    assert!(done.err.contains("--key"), "{}", done.err);
+    assert_eq!(place.text("external.key"), key);
+    place.good(&[&renewed[..], &["--key", "next.key"]].concat());
+    // One that fits no certificate is of no use.
+    put(
+        &place,
+        &Authority::new(2),
+        &domains,
+        Certificate::Good,
+        "other",
+    );
+    fs::copy(place.path("other.key"), place.path("external.key")).expect("it is there");
+    place.good(&renewed);
 }
 
 #[test]

@@ -138,7 +138,7 @@ fn what_is_set_changes_and_comments_stay() {
                                      TCP (row 9)
     "#);
     // Lists are changed as PowerShell changes them, and values are taken back.
-    place.good(&[
+    let done = place.good(&[
         "partner",
         "set",
         "fabrikam.com",
@@ -151,6 +151,12 @@ fn what_is_set_changes_and_comments_stay() {
         "-ProxyFqdn",
         "$null",
     ]);
+    // Whoever has no federation with us any more is not to see users any longer.
+    assert!(
+        done.err.contains("may still see users who are withdrawn"),
+        "{}",
+        done.err
+    );
     let config = place.config();
     assert!(
         config.contains("[\"b.fabrikam.com\", \"c.fabrikam.com\"]"),

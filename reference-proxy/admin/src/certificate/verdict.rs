@@ -75,6 +75,8 @@ pub(super) fn judge(
 ) -> Result<Verdict, CredentialsError> {
     let now = UnixTime::now();
     let domains: Vec<Option<&Domain>> = match used {
+        // It is presented without a name where each domain has a certificate of its own.
+        Use::Domains(domains) if domains.is_empty() => vec![None],
         Use::Domains(domains) => domains.iter().map(Some).collect(),
         Use::Internal => vec![None],
     };

@@ -1,8 +1,9 @@
 //! New, set and remove.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use reference_proxy::config::{Domain, Draft};
+use reference_proxy::config::{Domain, Draft, Partner};
 
 use super::table;
 use super::{New, Remove, Set, Settings, Several, show};
@@ -22,7 +23,12 @@ pub(super) fn new(config: &Path, gateway: &Gateway, new: &New) -> Result<Exit, E
     if !new.what_if && !new.confirm.agreed(&mut store, usually, &question)? {
         return Ok(Exit::Wanting);
     }
-    finish(store, gateway, new.what_if, std::slice::from_ref(domain))
+    save(store, new.what_if, std::slice::from_ref(domain))?;
+    match new.what_if {
+        true => note(&format!("{} is unchanged", config.display())),
+        false => tell(config, gateway),
+    }
+    Ok(Exit::Good)
 }
 
 /// The file with one partner more.
@@ -42,6 +48,7 @@ pub(super) fn set(config: &Path, gateway: &Gateway, set: &Set) -> Result<Exit, E
     }
     let mut store = Store::open(config)?;
     let draft = store.draft()?;
+    let before = domains(&draft);
     let chosen = chosen(&draft, &set.who)?;
     let mut changed = Vec::new();
     for index in chosen {
@@ -57,13 +64,37 @@ pub(super) fn set(config: &Path, gateway: &Gateway, set: &Set) -> Result<Exit, E
         }
         table::edit(&mut store.document, index, additional, &set.settings);
     }
-    store.draft()?;
+    let loses = !before.is_subset(&domains(&store.draft()?));
     let question = format!("Change {}?", listed(&changed));
     let usually = (Usually::DoesNotAsk, set.force);
     if !set.what_if && !set.confirm.agreed(&mut store, usually, &question)? {
         return Ok(Exit::Wanting);
     }
-    finish(store, gateway, set.what_if, &changed)
+    save(store, set.what_if, &changed)?;
+    match (set.what_if, loses) {
+        (true, _) => note(&format!("{} is unchanged", config.display())),
+        (false, true) => withdraw(config, gateway),
+        (false, false) => tell(config, gateway),
+    }
+    Ok(Exit::Good)
+}
+
+/// All domains of partners.
+fn domains(draft: &Draft) -> BTreeSet<Domain> {
+    let domains = draft.partners.iter().flat_map(Partner::domains);
+    domains.cloned().collect()
+}
+
+/// Has proxy and gateway take in what partners there are.
+fn tell(config: &Path, gateway: &Gateway) {
+    running::tell(config);
+    gateway.tell(config);
+}
+
+/// The same where a domain is no partner any more: while the proxy still lets it, the gateway takes presence back.
+fn withdraw(config: &Path, gateway: &Gateway) {
+    gateway.tell_first(config);
+    running::tell(config);
 }
 
 pub(super) fn remove(config: &Path, gateway: &Gateway, remove: &Remove) -> Result<Exit, Error> {
@@ -93,9 +124,7 @@ pub(super) fn remove(config: &Path, gateway: &Gateway, remove: &Remove) -> Resul
     store.finish(remove.what_if)?;
     print(&text)?;
     if !remove.what_if {
-        // While the proxy still lets it, the gateway takes presence back.
-        gateway.tell_first(config);
-        running::tell(config);
+        withdraw(config, gateway);
     }
     Ok(Exit::Good)
 }
@@ -113,13 +142,7 @@ fn listed(domains: &[Domain]) -> String {
 }
 
 /// Saves, shows the partners as they are now, and warns of what may not work.
-fn finish(
-    store: Store,
-    gateway: &Gateway,
-    what_if: bool,
-    domains: &[Domain],
-) -> Result<Exit, Error> {
-    let config = store.name().to_owned();
+fn save(store: Store, what_if: bool, domains: &[Domain]) -> Result<(), Error> {
     let (draft, told) = store.finish(what_if)?;
     let partners = domains.iter().filter_map(|domain| draft.partner(domain));
     let shown: Vec<String> = partners
@@ -134,15 +157,7 @@ fn finish(
             show::list(partner, &draft)
         })
         .collect();
-    print(&shown.join("\n"))?;
-    match what_if {
-        true => note(&format!("{} is unchanged", config.display())),
-        false => {
-            running::tell(&config);
-            gateway.tell(&config);
-        }
-    }
-    Ok(Exit::Good)
+    print(&shown.join("\n"))
 }
 
 /// The places of the partners that the options choose, at least one.
