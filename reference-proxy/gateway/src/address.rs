@@ -44,16 +44,27 @@ pub enum AddressError {
 }
 
 impl Bare {
-    /// Reads the address of a user or contact.
+    /// Reads the address of a user.
     ///
     /// # Errors
     /// [`AddressError`] if it is none, or has a resource.
     pub fn user(text: &str) -> Result<Self, AddressError> {
+        let bare = Self::contact(text)?;
+        match bare.is_user() {
+            true => Ok(bare),
+            false => Err(AddressError::NoUser),
+        }
+    }
+
+    /// Reads the address of a contact, which may be a domain alone, such as that of another network's gateway.
+    ///
+    /// # Errors
+    /// [`AddressError`] if it is none, or has a resource.
+    pub fn contact(text: &str) -> Result<Self, AddressError> {
         let Address { bare, resource } = Address::parse(text)?;
-        match (&bare.local, resource) {
-            (_, Some(_)) => Err(AddressError::NotBare),
-            (None, None) => Err(AddressError::NoUser),
-            (Some(_), None) => Ok(bare),
+        match resource {
+            Some(_) => Err(AddressError::NotBare),
+            None => Ok(bare),
         }
     }
 

@@ -68,7 +68,8 @@ pub(crate) enum Event {
     /// These stanzas were sent, and the proxy may have got them or not.
     Unacknowledged(Vec<Stanza>),
     Reload(Box<Directory>),
-    Saved,
+    /// Whether the state was saved.
+    Saved(bool),
     /// Whether a user may talk to a contact.
     MayTalk(Bare, Bare, oneshot::Sender<Result<(), Refusal>>),
     /// How far the withdrawals of the last reload are.

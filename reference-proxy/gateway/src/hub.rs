@@ -3,13 +3,15 @@
 //! It never waits for a link or a session: their queues are bounded, and what does not fit comes back
 //! to its sender as an error.
 
+mod sending;
+
 use std::collections::{BTreeMap, VecDeque};
-use std::future::pending;
+use std::time::Duration;
 
 use reference_proxy::Clock;
 use reference_proxy::wire::{Kind, Stanza, StanzaError, Stop, bounce};
-use tokio::sync::mpsc::error::{SendError, TrySendError};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::address::{Address, Bare};
 use crate::event::{Event, LinkId, SessionId, SignIn, SignInError, Way};
@@ -20,6 +22,9 @@ use crate::withdrawal::Withdrawal;
 
 /// The most stanzas that wait for a link, or for room in the first one. They tell partners of changed subscriptions.
 const OWED: usize = 10_000;
+
+/// When a state that could not be saved is tried again.
+const SAVE_AGAIN: Duration = Duration::from_secs(10);
 
 /// What senders are told where there is no link.
 const NO_PROXY: &str = "no proxy is connected";
@@ -45,6 +50,8 @@ pub(crate) struct Hub {
     save: mpsc::Sender<Roster>,
     saving: bool,
     unsaved: bool,
+    /// Not before then, after a failure.
+    save_again: Option<Instant>,
 }
 
 /// A session that is signed in.
@@ -87,6 +94,7 @@ impl Hub {
             save,
             saving: false,
             unsaved: false,
+            save_again: None,
         };
         hub.act(first, Cause::Own);
         hub
@@ -110,6 +118,7 @@ impl Hub {
                 self.act(actions, Cause::Own);
                 continue;
             }
+            let due = due.into_iter().chain(self.save_again).min();
             let room = self.room();
             let waiting = async {
                 tokio::select! {
@@ -219,7 +228,13 @@ impl Hub {
                 let _ = asks.send(self.state.may_talk(&user, &contact).map(drop));
             }
             Event::Withdrawing(asks) => self.asking.push(asks),
-            Event::Saved => self.saving = false,
+            Event::Saved(is_saved) => {
+                self.saving = false;
+                if !is_saved {
+                    self.unsaved = true;
+                    self.save_again = Some(self.clock.now() + SAVE_AGAIN);
+                }
+            }
             Event::SignIn(wish) => self.sign_in(wish),
         }
     }
@@ -247,83 +262,6 @@ impl Hub {
         }
     }
 
-    /// Sends a stanza out: an answer on the link of the question, anything else on the first link.
-    fn send_out(&mut self, stanza: Stanza, cause: Cause<'_>) {
-        // What it would overtake may say the contrary.
-        let waits = stanza.kind == Kind::Presence && !self.owed.is_empty();
-        if waits && !self.links.is_empty() && self.owed.len() < OWED {
-            self.owed.push_back(stanza);
-            return;
-        }
-        let Some((stanza, is_full)) = self.put(stanza, cause) else {
-            return;
-        };
-        match cause {
-            // It is repeated as soon as there is a link.
-            Cause::Session(_, sent) if is_broadcast(sent) && !is_full => {}
-            Cause::Session(id, sent) => self.return_to(id, sent, is_full),
-            Cause::Left if stanza.kind == Kind::Message => self.bounce(&stanza, NO_PROXY),
-            Cause::Own | Cause::Left if self.owed.len() < OWED => {
-                self.owed.push_back(stanza);
-            }
-            Cause::Own | Cause::Left | Cause::Link(_) => {
-                tracing::warn!(
-                    to = stanza.to,
-                    is_full,
-                    "a stanza is dropped: no link takes it"
-                );
-            }
-        }
-    }
-
-    /// Puts a stanza into the queue of a link. Gives it back if none takes it, and whether that is for want of room.
-    fn put(&mut self, mut stanza: Stanza, cause: Cause<'_>) -> Option<(Stanza, bool)> {
-        let own = match cause {
-            Cause::Link(id) => Some(id),
-            Cause::Session(..) | Cause::Left | Cause::Own => None,
-        };
-        for own_turn in [true, false] {
-            for (id, way) in &mut self.links {
-                if (Some(*id) == own) != own_turn {
-                    continue;
-                }
-                match way.queue.try_send(stanza) {
-                    Ok(()) => {
-                        way.given += 1;
-                        return None;
-                    }
-                    // Another link would overtake what waits in this one.
-                    Err(TrySendError::Full(back)) => return Some((back, true)),
-                    Err(TrySendError::Closed(back)) => stanza = back,
-                }
-            }
-        }
-        Some((stanza, false))
-    }
-
-    /// Returns when the first link has room for what is owed.
-    fn room(&self) -> impl Future<Output = ()> + use<> {
-        let first = self.links.values().next().filter(|_| !self.owed.is_empty());
-        let queue = first.map(|way| way.queue.clone());
-        async move {
-            match queue {
-                Some(queue) if queue.reserve().await.is_ok() => {}
-                // Its end is an event.
-                _ => pending().await,
-            }
-        }
-    }
-
-    /// Sends what is owed, as far as there is room.
-    fn pay(&mut self) {
-        while let Some(stanza) = self.owed.pop_front() {
-            if let Some((stanza, _)) = self.put(stanza, Cause::Own) {
-                self.owed.push_front(stanza);
-                return;
-            }
-        }
-    }
-
     /// Says how far withdrawals are, once none of them is owed, or there is nobody to send them to.
     fn mark(&mut self) {
         if self.asking.is_empty() || !(self.owed.is_empty() || self.links.is_empty()) {
@@ -335,18 +273,6 @@ impl Hub {
         for asks in self.asking.drain(..) {
             // Who has asked may be gone.
             let _ = asks.send(self.withdrawal.clone());
-        }
-    }
-
-    /// Sends all that is owed. Waits for room.
-    async fn pay_all(&mut self) {
-        'owed: for mut stanza in std::mem::take(&mut self.owed) {
-            for way in self.links.values() {
-                match way.queue.send(stanza).await {
-                    Ok(()) => continue 'owed,
-                    Err(SendError(back)) => stanza = back,
-                }
-            }
         }
     }
 
@@ -463,8 +389,13 @@ impl Hub {
     /// Has the contact lists saved if they have changed. What changes meanwhile is saved next.
     fn save(&mut self) {
         self.unsaved |= self.state.take_changed();
-        if self.unsaved && !self.saving && self.save.try_send(self.state.roster().clone()).is_ok() {
-            (self.saving, self.unsaved) = (true, false);
+        let pauses = self.save_again.is_some_and(|at| at > self.clock.now());
+        if self.unsaved
+            && !self.saving
+            && !pauses
+            && self.save.try_send(self.state.roster().clone()).is_ok()
+        {
+            (self.saving, self.unsaved, self.save_again) = (true, false, None);
         }
     }
 }
@@ -473,11 +404,6 @@ enum Turn {
     Event(Event),
     SignOut(SessionId),
     Room,
-}
-
-/// Whether it is presence for all who see the user.
-fn is_broadcast(stanza: &Stanza) -> bool {
-    stanza.kind == Kind::Presence && stanza.to.is_none()
 }
 
 /// One line for each stanza that does not pass: who, whom, and why. Never what it says.

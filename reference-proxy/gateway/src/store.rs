@@ -1,11 +1,13 @@
 //! The state file: contact lists and subscriptions as JSON, replaced as a whole.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
 use crate::address::{AddressError, Bare};
@@ -79,12 +81,12 @@ fn parse(text: &str) -> Result<Roster, Box<dyn std::error::Error + Send + Sync>>
     if version != VERSION {
         return Err(Unusable::Version(version).into());
     }
-    let address = |text: String| Bare::user(&text).map_err(|why| Unusable::Address(text, why));
     let mut roster = Roster::default();
     for (user, contacts) in users {
-        let user = address(user)?;
+        let user = Bare::user(&user).map_err(|why| Unusable::Address(user, why))?;
         for (contact, entry) in contacts {
-            roster.put(&user, &address(contact)?, entry);
+            let contact = Bare::contact(&contact).map_err(|why| Unusable::Address(contact, why))?;
+            roster.put(&user, &contact, entry);
         }
     }
     Ok(roster)
@@ -103,17 +105,19 @@ pub(crate) fn save(path: &Path, roster: &Roster) -> io::Result<()> {
     };
     let mut text = serde_json::to_string_pretty(&saved)?;
     text.push('\n');
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let beside = path.with_file_name(name);
-    let mut file = File::create(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
+    let folder = folder.unwrap_or_else(|| Path::new("."));
+    // For nobody else, unless the administrator has let others read the one before.
+    let mode = fs::metadata(path).map_or(0o600, |old| old.mode() & 0o7777);
+    let mut file = NamedTempFile::new_in(folder)?;
+    file.as_file()
+        .set_permissions(Permissions::from_mode(mode))?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(folder)?.sync_all()
 }
 
 /// Saves what it is handed, one at a time, until nobody is left to hand it anything.
@@ -123,19 +127,25 @@ pub(crate) async fn keep(
     hub: mpsc::WeakSender<Event>,
 ) {
     while let Some(roster) = rosters.recv().await {
-        if let Some(place) = path.clone() {
-            let saving = tokio::task::spawn_blocking(move || (save(&place, &roster), place));
-            match saving.await {
-                Ok((Ok(()), _)) => {}
-                Ok((Err(error), place)) => {
-                    let file = place.display();
-                    tracing::error!(%error, %file, "the state could not be saved");
-                }
-                Err(error) => tracing::error!(%error, "the state could not be saved"),
-            }
-        }
+        let is_saved = match path.clone() {
+            Some(place) => saved(place, roster).await,
+            None => true,
+        };
         if let Some(hub) = hub.upgrade() {
-            let _ = hub.send(Event::Saved).await;
+            let _ = hub.send(Event::Saved(is_saved)).await;
+        }
+    }
+}
+
+/// Returns whether the state was saved.
+async fn saved(place: PathBuf, roster: Roster) -> bool {
+    let file = place.display().to_string();
+    let saving = tokio::task::spawn_blocking(move || save(&place, &roster)).await;
+    match saving.map_err(io::Error::other).and_then(|saved| saved) {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::error!(%error, file, "the state could not be saved, and is tried again");
+            false
         }
     }
 }
@@ -156,6 +166,8 @@ mod tests {
             ..Entry::default()
         };
         roster.put(&ana, &address("eve@gmail.com"), asked);
+        let network = Bare::contact("icq.gmail.com").expect("an address");
+        roster.put(&ana, &network, Entry::configured(Subscription::From));
         roster
     }
 
@@ -173,13 +185,26 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_leaves_the_old_file() {
+    fn a_failure_leaves_what_is_there() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("gateway.state");
-        save(&path, &roster()).expect("saved");
-        fs::create_dir(folder.path().join("gateway.state.new")).expect("in the way");
+        fs::create_dir(&path).expect("in the way");
         assert!(save(&path, &Roster::default()).is_err());
-        assert_eq!(load(&path).expect("loaded"), roster());
+        assert!(path.is_dir());
+        let names = fs::read_dir(folder.path()).expect("a folder").count();
+        assert_eq!(names, 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn others_may_read_it_only_if_the_administrator_lets_them() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("gateway.state");
+        let mode = || fs::metadata(&path).expect("saved").mode() & 0o777;
+        save(&path, &roster()).expect("saved");
+        assert_eq!(mode(), 0o600);
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).expect("it is ours");
+        save(&path, &Roster::default()).expect("saved");
+        assert_eq!(mode(), 0o640);
     }
 
     #[test]

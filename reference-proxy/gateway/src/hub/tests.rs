@@ -148,12 +148,32 @@ fn one_save_at_a_time_and_the_last_state_at_the_end() {
     }
     assert_eq!(rosters.try_recv().expect("saved").of(&ana()).count(), 1);
     assert!(rosters.try_recv().is_err(), "the first one is not done");
-    hub.take(Event::Saved);
+    hub.take(Event::Saved(true));
     hub.save();
     assert_eq!(rosters.try_recv().expect("saved").of(&ana()).count(), 3);
-    hub.take(Event::Saved);
+    hub.take(Event::Saved(true));
     hub.save();
     assert!(rosters.try_recv().is_err(), "nothing has changed");
+}
+
+#[test]
+fn a_state_that_could_not_be_saved_is_tried_again() {
+    let (mut hub, mut rosters) = hub();
+    let asks = "<presence type='subscribe' from='bob@fabrikam.com' to='ana@contoso.com'/>";
+    let asks = stanza(asks).expect("a stanza");
+    hub.state.decide(Source::Partner, &asks, hub.clock.now());
+    hub.save();
+    assert_eq!(rosters.try_recv().expect("saved").of(&ana()).count(), 1);
+    hub.take(Event::Saved(false));
+    hub.save();
+    assert!(rosters.try_recv().is_err(), "not at once");
+    assert!(hub.save_again > Some(hub.clock.now()));
+    hub.save_again = Some(hub.clock.now());
+    hub.save();
+    assert_eq!(rosters.try_recv().expect("again").of(&ana()).count(), 1);
+    hub.take(Event::Saved(true));
+    hub.save();
+    assert!(rosters.try_recv().is_err(), "it is saved");
 }
 
 #[test]
@@ -171,6 +191,54 @@ fn presence_without_a_link_is_repeated_when_there_is_one() {
     assert_eq!(shown.to.as_deref(), Some("bob@fabrikam.com"));
 }
 
+#[test]
+fn presence_is_taken_back_and_subscriptions_change_without_a_link_too() {
+    let (mut hub, _rosters) = hub();
+    let asks = "<presence type='subscribe' from='bob@fabrikam.com' to='ana@contoso.com'/>";
+    let asks = stanza(asks).expect("a stanza");
+    hub.state.decide(Source::Partner, &asks, hub.clock.now());
+    let (id, mut ana) = session(&mut hub, 8);
+    let (first, mut stanzas) = link(&mut hub, 0, 8);
+    hub.take(Event::FromSession(
+        id,
+        stanza("<presence/>").expect("a stanza"),
+    ));
+    assert_eq!(stanzas.try_recv().expect("presence").type_, None);
+    hub.take(Event::LinkDown(first, Vec::new()));
+    for sent in [
+        "<presence type='unavailable'/>",
+        "<presence type='subscribe' to='eve@fabrikam.com'/>",
+        "<presence type='unsubscribed' to='bob@fabrikam.com'/>",
+    ] {
+        hub.take(Event::FromSession(id, stanza(sent).expect("a stanza")));
+    }
+    assert!(ana.try_recv().is_err(), "no error for what will be sent");
+    hub.take(Event::FromSession(id, message(1)));
+    assert_eq!(ids(&mut ana), ["1"], "an error");
+    let (_, mut stanzas) = link(&mut hub, 0, 8);
+    let told = std::iter::from_fn(|| stanzas.try_recv().ok());
+    let told: Vec<_> = told.map(|one| one.type_.unwrap_or_default()).collect();
+    assert_eq!(told, ["unavailable", "subscribe", "unsubscribed"]);
+}
+
+#[test]
+fn an_answer_waits_for_a_link_where_its_own_is_gone() {
+    let (mut hub, _rosters) = hub();
+    let (first, at_first) = link(&mut hub, 0, 8);
+    drop(at_first);
+    for asked in [
+        "<presence type='subscribe' from='bob@fabrikam.com' to='ana@contoso.com'/>",
+        "<message id='q' from='bob@fabrikam.com' to='nobody@contoso.com'/>",
+    ] {
+        hub.take(Event::FromLink(first, stanza(asked).expect("a stanza")));
+    }
+    hub.take(Event::LinkDown(first, Vec::new()));
+    let (_, mut stanzas) = link(&mut hub, 0, 8);
+    let told = std::iter::from_fn(|| stanzas.try_recv().ok());
+    let told: Vec<_> = told.map(|one| one.type_.unwrap_or_default()).collect();
+    assert_eq!(told, ["subscribed", "unavailable", "error"]);
+}
+
 #[tokio::test]
 async fn what_was_taken_over_is_decided_before_the_end() {
     let (mut hub, _rosters) = hub();
@@ -185,7 +253,7 @@ async fn what_was_taken_over_is_decided_before_the_end() {
     let runtime = tokio::runtime::Handle::current();
     let (supervisor, tasks) = Supervisor::start(&runtime, &Clock::default());
     let stop = tasks.stop();
-    let stopping = tokio::spawn(supervisor.stop(std::time::Duration::from_secs(1)));
+    let stopping = tokio::spawn(supervisor.stop(Duration::from_secs(1)));
     hub.run(queue, signing_out, stop).await;
     assert_eq!(ids(&mut stanzas), ["0", "1", "2"]);
     assert!(events.is_closed());
@@ -245,5 +313,5 @@ async fn withdrawals_wait_for_room_and_their_end_is_known() {
         progress.send_replace(number + 1);
     }
     assert_eq!(settled.await, None);
-    supervisor.stop(std::time::Duration::from_secs(1)).await;
+    supervisor.stop(Duration::from_secs(1)).await;
 }
