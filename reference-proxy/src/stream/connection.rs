@@ -418,6 +418,7 @@ impl Connection {
             io,
             patience,
             clock,
+            cut: false,
         };
         (incoming, outgoing)
     }
@@ -460,6 +461,7 @@ pub struct Outgoing {
     io: WriteHalf<Transport>,
     patience: Duration,
     clock: Clock,
+    cut: bool,
 }
 
 impl Outgoing {
@@ -468,29 +470,28 @@ impl Outgoing {
     /// # Errors
     /// [`Lost`] if the connection broke, or the peer does not read.
     pub async fn send(&mut self, bytes: &[u8]) -> Result<(), Lost> {
-        write(&self.clock, &mut self.io, bytes, self.patience).await
+        self.cut = true;
+        let writing = async {
+            self.io.write_all(bytes).await?;
+            self.io.flush().await
+        };
+        match self.clock.timeout(self.patience, writing).await {
+            Ok(Ok(())) => self.cut = false,
+            Ok(Err(error)) => return Err(Lost::Broken(error)),
+            Err(_) => return Err(Lost::Stuck),
+        }
+        Ok(())
+    }
+
+    /// Whether bytes were given up in their middle, so that nothing can follow them.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// Ends this direction.
     pub async fn close(&mut self) {
         let _ = self.clock.timeout(LINGER, self.io.shutdown()).await;
-    }
-}
-
-async fn write<W: AsyncWrite + Unpin>(
-    clock: &Clock,
-    io: &mut W,
-    bytes: &[u8],
-    patience: Duration,
-) -> Result<(), Lost> {
-    let writing = async {
-        io.write_all(bytes).await?;
-        io.flush().await
-    };
-    match clock.timeout(patience, writing).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(Lost::Broken(error)),
-        Err(_) => Err(Lost::Stuck),
     }
 }
 

@@ -11,7 +11,7 @@ impl Hub {
     /// Sends a stanza out: an answer on the link of the question, anything else on the first link.
     pub(super) fn send_out(&mut self, stanza: Stanza, cause: Cause<'_>) {
         // What it would overtake may say the contrary.
-        let waits = stanza.kind == Kind::Presence && !self.owed.is_empty();
+        let waits = is_presence(&stanza) && !self.owed.is_empty();
         if waits && !self.links.is_empty() && self.owed.len() < OWED {
             self.owed.push_back(stanza);
             return;
@@ -23,8 +23,11 @@ impl Hub {
         match cause {
             // It is repeated as soon as there is a link.
             Cause::Session(_, sent) if is_broadcast(sent) && !is_full => {}
-            // It is in force already, and nobody could be told later.
-            Cause::Session(_, sent) if is_owed && changes_what_is_seen(sent) => {
+            // What is taken back or subscribed to is in force already, and nobody could be told later. For want of
+            // room alone, some of many contacts would miss what the others see.
+            Cause::Session(_, sent)
+                if is_owed && (is_full || sent.type_.is_some()) && is_presence(sent) =>
+            {
                 self.owed.push_back(stanza);
             }
             Cause::Session(id, sent) => self.return_to(id, sent, is_full),
@@ -106,12 +109,11 @@ impl Hub {
 
 /// Whether it is presence for all who see the user, who is there.
 fn is_broadcast(stanza: &Stanza) -> bool {
-    stanza.kind == Kind::Presence && stanza.to.is_none() && stanza.type_.is_none()
+    is_presence(stanza) && stanza.to.is_none() && stanza.type_.is_none()
 }
 
-/// Whether it takes presence back, or is about a subscription.
-fn changes_what_is_seen(stanza: &Stanza) -> bool {
-    stanza.kind == Kind::Presence && stanza.type_.is_some()
+fn is_presence(stanza: &Stanza) -> bool {
+    stanza.kind == Kind::Presence
 }
 
 /// Whether it is a message, and no answer to one.

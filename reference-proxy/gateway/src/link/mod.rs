@@ -292,7 +292,8 @@ async fn carry(
             return why;
         }
     };
-    if outgoing.send(last_words.as_bytes()).await.is_ok() {
+    // Nothing can follow a part of a stanza.
+    if !outgoing.is_cut() && outgoing.send(last_words.as_bytes()).await.is_ok() {
         outgoing.close().await;
         let closed = await_closing_tag(context, &managed, &mut incoming, &why);
         let _ = context.clock.timeout(FAREWELL, closed).await;
@@ -348,27 +349,25 @@ async fn await_closing_tag(
     }
 }
 
-/// Reads until the stream is over, or has to be ended with a stream error.
+/// Reads until the stream is over, or has to be ended with a stream error. Where the gateway stops, nothing more is
+/// handled, and the writer ends the stream once all is said.
 async fn read(
     context: &LinkContext,
     id: LinkId,
     managed: &Managed,
     incoming: &mut Incoming<ReadHalf<Transport>>,
 ) -> Over {
-    let stopping = || Over::Closed(STOPPING.to_owned());
     loop {
         match incoming.next().await {
             Ok(Frame::Stanza(stanza)) => {
-                if let Err(SendError(Event::FromLink(_, stanza))) =
-                    context.hub.send(Event::FromLink(id, stanza)).await
-                {
+                match context.hub.send(Event::FromLink(id, stanza)).await {
+                    Ok(()) => managed.count(),
                     // With acknowledgements the proxy has it still.
-                    if !managed.is_on() {
+                    Err(SendError(Event::FromLink(_, stanza))) if !managed.is_on() => {
                         stanza.dropped(STOPPING);
                     }
-                    return stopping();
+                    Err(_) => {}
                 }
-                managed.count();
             }
             Ok(Frame::Closed) => return Over::Closed("closed by the proxy".to_owned()),
             Ok(Frame::Element(element)) if is_error(&element) => {
@@ -386,13 +385,16 @@ async fn read(
             },
             Ok(Frame::Skipped(Skipped { error, stanza })) => {
                 tracing::info!(%error, "a stanza from the proxy is passed over");
-                if let Some(stanza) = stanza {
-                    let event = Event::Skipped(id, stanza, error);
-                    if context.hub.send(event).await.is_err() {
-                        return stopping();
+                let is_handled = match stanza {
+                    Some(stanza) => {
+                        let event = Event::Skipped(id, stanza, error);
+                        context.hub.send(event).await.is_ok()
                     }
+                    None => true,
+                };
+                if is_handled {
+                    managed.count();
                 }
-                managed.count();
             }
             Ok(Frame::Element(_) | Frame::Header(_)) => {
                 return Over::Refused(Condition::UnsupportedStanzaType);

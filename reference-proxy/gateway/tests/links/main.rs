@@ -145,6 +145,41 @@ async fn messages_and_presence_pass_both_ways() {
 }
 
 #[tokio::test]
+async fn whoever_sees_a_user_is_told_of_a_stop_whatever_comes_meanwhile() {
+    // What they are told at once fits into the queue of a proxy.
+    const CONTACTS: usize = 100;
+    let net = Net::new().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let alpha = net.start(&net.settings(A, B, 9));
+    let (beta, mut bob) = net.station(&net.settings(B, A, 9)).await;
+    // So that what it says goes out bit by bit.
+    let text = file(&net, &[&alpha], "federated") + "[limits]\nqueue-stanzas = 1\n";
+    let gateway = Gateway::start(config(folder.path(), &text)).expect("started");
+    linked(&gateway, 1).await;
+    let ana = sign_in(&gateway).await;
+    let all = |one: &dyn Fn(usize) -> String| (0..CONTACTS).map(one).collect::<String>();
+    bob.send(&all(&|number| {
+        format!("<presence type='subscribe' from='u{number}@{B}' to='{ANA}'/>")
+    }))
+    .await;
+    for _ in 0..CONTACTS {
+        bob.expect("type='subscribed'/>").await;
+    }
+    send(&ana, "<presence/>").await;
+    // The last one, as addresses are sorted.
+    bob.expect(&format!("to='u99@{B}'/>")).await;
+    // Nobody is told of these.
+    let stray = format!("<presence type='error' from='zoe@{B}' to='{ANA}'/>");
+    bob.send(&stray.repeat(2000)).await;
+    gateway.stop().await;
+    for _ in 0..CONTACTS {
+        bob.expect("type='unavailable'/>").await;
+    }
+    drop(bob);
+    tokio::join!(alpha.stop(), beta.stop());
+}
+
+#[tokio::test]
 async fn what_happened_survives_a_restart() {
     let net = Net::new().await;
     let folder = tempfile::tempdir().expect("a folder");

@@ -36,3 +36,22 @@ async fn peers_that_send_to_each_other_do_not_wait_for_each_other() {
     let both = tokio::time::timeout(Duration::from_secs(20), both).await;
     assert_eq!(both.expect("in time"), (STANZAS, STANZAS));
 }
+
+#[tokio::test]
+async fn bytes_that_were_given_up_in_their_middle_are_known() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    let dialled = TcpStream::connect(address).await.expect("a connection");
+    let connection = Connection::new(dialled, &Limits::default(), &Clock::default());
+    let (_incoming, mut outgoing) = connection.split();
+    outgoing.send(b"<a/>").await.expect("there is room");
+    assert!(!outgoing.is_cut());
+    // More than fits while nobody reads.
+    let much = vec![b' '; 1 << 26];
+    tokio::select! {
+        biased;
+        _ = outgoing.send(&much) => panic!("it does not fit"),
+        () = std::future::ready(()) => {}
+    }
+    assert!(outgoing.is_cut());
+}
