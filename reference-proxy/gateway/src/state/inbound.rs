@@ -69,6 +69,11 @@ impl State {
         }
         match (stanza.type_.as_deref(), kind) {
             (Some("subscribe"), Ok(kind)) => self.asks(stanza, user, contact, kind),
+            // Access may come back, and so does what the contact sees then: it must not give up its subscription.
+            (Some("probe"), Err(why)) if self.entry(user, contact).from => {
+                let absent = presence(user, contact, Some("unavailable"));
+                Decision::refused(why, vec![to_partner(absent)])
+            }
             // A denial and the answer to a probe say the same whatever the reason (RFC 6121 §3.1.3, §4.3.2).
             (Some("subscribe" | "probe"), Err(why)) => {
                 let denial = presence(user, contact, Some("unsubscribed"));

@@ -123,6 +123,7 @@ impl State {
         (entry.listed, entry.to, entry.asked) = (false, false, false);
         entry.seen.clear();
         self.put(user, contact, entry);
+        actions.extend(self.undirect());
         actions
     }
 

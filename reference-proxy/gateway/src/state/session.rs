@@ -72,7 +72,39 @@ impl Sessions {
     }
 }
 
+impl Sessions {
+    /// To whom sessions have sent presence besides: user, resource, address.
+    pub(super) fn directed(&self) -> impl Iterator<Item = (&Bare, &str, &Address)> {
+        let sessions = self.users.iter();
+        let sessions = sessions.flat_map(|(user, all)| all.iter().map(move |one| (user, one)));
+        sessions.flat_map(|(user, (resource, session))| {
+            let directed = session.directed.iter();
+            directed.map(move |to| (user, resource.as_str(), to))
+        })
+    }
+}
+
 impl State {
+    /// Takes presence back from whom sessions have sent it besides, and who may not see them any more. One who also
+    /// sees the user by a subscription is told with it.
+    pub(super) fn undirect(&mut self) -> Vec<Action> {
+        let lost = self.sessions.directed();
+        let lost = lost.filter(|(user, _, to)| self.may_talk(user, &to.bare).is_err());
+        let lost: Vec<(Bare, String, Address)> = lost
+            .map(|(user, resource, to)| (user.clone(), resource.to_owned(), to.clone()))
+            .collect();
+        let mut actions = Vec::new();
+        for (user, resource, to) in lost {
+            self.sessions.direct(&user, &resource, &to, false);
+            if !self.entry(&user, &to.bare).from {
+                let from = format!("{user}/{resource}");
+                let gone = presence(&from, &to.to_string(), Some("unavailable"));
+                actions.push(to_partner(gone));
+            }
+        }
+        actions
+    }
+
     /// Signs a session in. It gets stanzas from now on; nobody sees it before it sends presence.
     ///
     /// # Errors

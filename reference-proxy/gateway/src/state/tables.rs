@@ -253,7 +253,7 @@ fn users_of_a_branch_appliance_talk_to_nobody() {
         ),
         (
             "<presence type='probe' from='fay@federated.example' to='ana@contoso.com'/>",
-            "unsubscribed",
+            "unavailable",
         ),
         (
             "<presence from='fay@federated.example' to='ana@contoso.com'/>",

@@ -112,6 +112,7 @@ impl State {
             }
         }
         actions.extend(self.follow_configuration());
+        actions.extend(self.undirect());
         let users = &self.directory.users;
         self.refreshed.retain(|user, _| users.contains_key(user));
         actions
@@ -226,8 +227,14 @@ impl State {
                 from: after.from && !before.from,
                 ..Entry::default()
             };
+            // Who has asked waits for an answer.
+            let accepts = before.asks && after.from;
+            after.asks = before.asks && !after.from;
             self.put(&user, &contact, after);
             if self.may_talk(&user, &contact).is_ok() {
+                if accepts {
+                    actions.push(to_partner(presence(&user, &contact, Some("subscribed"))));
+                }
                 actions.extend(self.introduce(&user, &contact, &fresh));
             }
         }

@@ -6,7 +6,7 @@ use reference_proxy::wire::PartnerType;
 
 use super::super::State;
 use super::super::fixture::{ANA, BEN, FRIENDS, World, bare, directory, shown, subscribed};
-use crate::directory::{Directory, Subscription};
+use crate::directory::{Directory, PublicVerified, Subscription};
 use crate::policy::Policies;
 use crate::roster::Roster;
 
@@ -76,6 +76,86 @@ fn after_an_interruption_everybody_is_asked_and_nobody_gone() {
     );
     let due = world.state.due().expect("Ana is there");
     assert_eq!(due, world.now + Duration::from_secs(28_800));
+}
+
+#[test]
+fn presence_without_a_subscription_is_taken_back_from_who_may_not_see_it_any_more() {
+    let directed = format!("<presence to='{FAY}/r'/>");
+    let gone = format!("out <presence from='{ANA}/x' to='{FAY}/r' type='unavailable'/>");
+    let mut without_access = directory();
+    without_access.policies = Policies::default();
+    let mut without_partner = directory();
+    without_partner.partners.clear();
+    for lesser in [without_access, without_partner] {
+        let mut world = World::busy(directory());
+        assert_eq!(world.says(ANA, &directed).len(), 1);
+        assert_eq!(
+            reload(&mut world, lesser)
+                .iter()
+                .filter(|line| **line == gone)
+                .count(),
+            1
+        );
+        assert_eq!(
+            reload(&mut world, directory())
+                .iter()
+                .filter(|line| **line == gone)
+                .count(),
+            0
+        );
+        let left = shown(&world.state.sign_out(&bare(ANA), "x"));
+        assert!(!left.contains(&gone), "{left:#?}");
+    }
+    // An unverified contact is seen by nobody whose list it is not on.
+    let mut world = World::busy(directory());
+    world.says(ANA, &format!("<presence to='{UMA}/r'/>"));
+    let removed = world.says(ANA, &format!("<presence type='unsubscribe' to='{UMA}'/>"));
+    let gone = gone.replace(FAY, UMA);
+    assert!(removed.contains(&gone), "{removed:#?}");
+}
+
+#[test]
+fn a_contact_keeps_its_subscription_while_a_user_has_no_access() {
+    let mut world = World::busy(subscribed(Subscription::Both));
+    let mut without_access = subscribed(Subscription::Both);
+    without_access.policies = Policies::default();
+    reload(&mut world, without_access);
+    let probe = format!("<presence type='probe' from='{FAY}' to='{ANA}'/>");
+    let absent = format!("out <presence from='{ANA}' to='{FAY}' type='unavailable'/>");
+    assert_eq!(world.gets(&probe), [absent]);
+    let stranger = "<presence type='probe' from='s@federated.example' to='ana@contoso.com'/>";
+    assert!(world.gets(stranger)[0].contains("'unsubscribed'"));
+}
+
+#[test]
+fn who_has_asked_is_answered_when_the_configuration_lets_it_see_the_user() {
+    let by_invitation = |contacts: &[(&str, Subscription)]| {
+        let mut directory = directory();
+        directory.rules.public_verified = PublicVerified::ByInvitation;
+        let ben = directory.users.get_mut(&bare(BEN)).expect("a user");
+        let contacts = contacts
+            .iter()
+            .map(|(contact, wanted)| (bare(contact), *wanted));
+        ben.contacts = contacts.collect();
+        directory
+    };
+    let asker = "s@verified.example";
+    let asks = format!("<presence type='subscribe' from='{asker}' to='{BEN}'/>");
+    let accepted = format!("out <presence from='{BEN}' to='{asker}' type='subscribed'/>");
+    let mut world = World::busy(by_invitation(&[]));
+    world.gets(&asks);
+    let told = reload(&mut world, by_invitation(&[(asker, Subscription::From)]));
+    assert_eq!(told.first(), Some(&accepted), "{told:#?}");
+    assert!(told.len() > 1, "and sees the user: {told:#?}");
+    let mut world = World::busy(by_invitation(&[]));
+    world.gets(&asks);
+    assert!(!reload(&mut world, by_invitation(&[(asker, Subscription::To)])).contains(&accepted));
+    let answer = world.says(BEN, &format!("<presence type='subscribed' to='{asker}'/>"));
+    assert_eq!(
+        answer.first(),
+        Some(&accepted),
+        "the user may still: {answer:#?}"
+    );
 }
 
 #[test]
