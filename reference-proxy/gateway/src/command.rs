@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Subcommand, ValueEnum};
 use reference_proxy::control::{Client, ClientError};
-use reference_proxy::wire::{ReadError, Stanza, escape, seconds_of};
-use tokio::time::timeout;
+use reference_proxy::wire::{Kind, ReadError, Stanza, escape, seconds_of};
+use tokio::time::{Instant, timeout_at};
 
 use crate::address::{Address, AddressError, Bare};
 use crate::config::{Config, ConfigError};
@@ -212,18 +212,19 @@ fn reload(config: &Path) -> Result<(), Error> {
 async fn send(config: &Path, options: &Send) -> Result<Outcome, Error> {
     let from = user("--from", &options.from)?;
     let to = user("--to", &options.to)?;
-    let stanza = options.stanza(&to).map_err(|error| {
+    let id = format!("send-{}", std::process::id());
+    let stanza = options.stanza(&to, &id).map_err(|error| {
         Error::Usage(format!("--body has a character that XML has not: {error}"))
     })?;
     let mut talk = begin(config, &from).await?;
     let talking = async {
         talk.send(&stanza).await?;
         let mut outcome = Outcome::Good;
-        // The patience ends it.
-        while let Ok(next) = timeout(options.wait, talk.next()).await {
+        let end = Instant::now() + options.wait;
+        while let Ok(next) = timeout_at(end, talk.next()).await {
             let next = next?;
             show(&next)?;
-            if is_returned(&next, &to) {
+            if is_returned(&next, &stanza, &to) {
                 outcome = Outcome::Returned;
             }
         }
@@ -234,10 +235,13 @@ async fn send(config: &Path, options: &Send) -> Result<Outcome, Error> {
     Ok(talked?)
 }
 
-/// Whether it is an error for what was sent to a contact.
-fn is_returned(stanza: &Stanza, to: &Bare) -> bool {
+/// Whether it is an error for what was sent. Presence of a subscription goes out in the user's name, without its id.
+fn is_returned(stanza: &Stanza, sent: &Stanza, to: &Bare) -> bool {
     let from = stanza.from.as_deref().map(Address::parse);
-    stanza.type_.as_deref() == Some("error") && matches!(from, Some(Ok(from)) if from.bare == *to)
+    stanza.type_.as_deref() == Some("error")
+        && stanza.kind == sent.kind
+        && (sent.kind == Kind::Presence || stanza.id == sent.id)
+        && matches!(from, Some(Ok(from)) if from.bare == *to)
 }
 
 async fn listen(config: &Path, options: &Listen) -> Result<(), Error> {
@@ -272,7 +276,7 @@ async fn listen(config: &Path, options: &Listen) -> Result<(), Error> {
 }
 
 impl Send {
-    fn stanza(&self, to: &Bare) -> Result<Stanza, ReadError> {
+    fn stanza(&self, to: &Bare, id: &str) -> Result<Stanza, ReadError> {
         let to = escape(&to.to_string());
         match (&self.presence, &self.body) {
             (Some(presence), _) => {
@@ -283,7 +287,7 @@ impl Send {
             (None, body) => {
                 let body = escape(body.as_deref().unwrap_or_default());
                 stanza(&format!(
-                    "<message to='{to}' type='chat'><body>{body}</body></message>"
+                    "<message to='{to}' id='{id}' type='chat'><body>{body}</body></message>"
                 ))
             }
         }

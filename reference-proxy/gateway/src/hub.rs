@@ -353,7 +353,9 @@ impl Hub {
             signed.any(|signed| signed.user == user && signed.resource == name)
         };
         let resource = resource.filter(|name| !taken(name));
-        let resource = resource.unwrap_or_else(|| format!("session-{}", id.0));
+        let mut numbered = (id.0..).map(|number| format!("session-{number}"));
+        let resource = resource.or_else(|| numbered.find(|name| !taken(name)));
+        let resource = resource.ok_or(SignInError::Full)?;
         let signed_in = self.state.sign_in(&user, &resource);
         signed_in.map_err(SignInError::Refused)?;
         let full = format!("{user}/{resource}");

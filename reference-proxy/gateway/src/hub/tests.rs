@@ -1,5 +1,7 @@
 //! The hub with queues in place of links and sessions.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::directory::{Directory, User};
 use crate::policy::{Policies, Policy, Scope};
@@ -258,6 +260,19 @@ async fn what_was_taken_over_is_decided_before_the_end() {
     assert_eq!(ids(&mut stanzas), ["0", "1", "2"]);
     assert!(events.is_closed());
     stopping.await.expect("stopped");
+}
+
+#[test]
+fn two_sessions_never_have_one_address() {
+    let (mut hub, _rosters) = hub();
+    let (queue, _stanzas) = mpsc::channel(1);
+    let names = [Some("session-2"), None, Some("session-2"), None];
+    let names = names.map(|name| {
+        let signed = hub.admit(ana(), name.map(str::to_owned), queue.clone());
+        signed.expect("signed in").1
+    });
+    let all: BTreeSet<&String> = names.iter().collect();
+    assert_eq!(all.len(), names.len(), "{names:?}");
 }
 
 #[test]
