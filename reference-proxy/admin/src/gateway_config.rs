@@ -194,6 +194,10 @@ fn change(config: &Path, set: &Set) -> Result<Exit, Error> {
     }
     // The gateway's file may be in the same folder, whose lock ends here.
     let (draft, _) = store.finish(set.what_if)?;
+    // Whatever is the matter with the gateway's file.
+    if !set.what_if && !nothing {
+        running::tell(config);
+    }
     let mut changed = config;
     let mut interval = None;
     if let Some(gateway) = &set.gateway {
@@ -209,10 +213,8 @@ fn change(config: &Path, set: &Set) -> Result<Exit, Error> {
         }
     }
     print(&list(&draft, interval.as_deref()))?;
-    match (set.what_if, nothing) {
-        (true, _) => note(&format!("{} is unchanged", changed.display())),
-        (false, true) => {}
-        (false, false) => running::tell(config),
+    if set.what_if {
+        note(&format!("{} is unchanged", changed.display()));
     }
     Ok(Exit::Good)
 }

@@ -55,10 +55,7 @@ pub(crate) async fn withdrawn(hub: mpsc::Sender<Event>, clock: Clock) -> Option<
     let through = async {
         let mut withdrawal = so_far(&hub).await?;
         Some(match withdrawal.through().await {
-            Ok(()) => match so_far(&hub).await?.returned {
-                false => Ok(()),
-                true => Err("what was sent came back as an error"),
-            },
+            Ok(()) => so_far(&hub).await?.failed.map_or(Ok(()), Err),
             Err(why) => Err(why),
         })
     };

@@ -257,7 +257,16 @@ impl Hub {
                     user,
                     resource,
                     stanza,
-                } => self.hand_over(&user, resource.as_deref(), &stanza),
+                } => {
+                    let is_taken = self.hand_over(&user, resource.as_deref(), &stanza);
+                    if !is_taken
+                        && matches!(cause, Cause::Link(_))
+                        && stanza.kind == Kind::Message
+                        && let Some(error) = bounce(&stanza, StanzaError::ServiceUnavailable, "")
+                    {
+                        self.send_out(error, cause);
+                    }
+                }
             }
         }
     }
@@ -306,21 +315,25 @@ impl Hub {
         }
     }
 
-    fn hand_over(&mut self, user: &Bare, resource: Option<&str>, stanza: &Stanza) {
+    /// Hands a stanza to the sessions that it is for. Returns whether any has taken it.
+    fn hand_over(&mut self, user: &Bare, resource: Option<&str>, stanza: &Stanza) -> bool {
         let is_meant = |signed: &Signed| {
             signed.user == *user && resource.is_none_or(|resource| signed.resource == resource)
         };
         let meant = self.sessions.iter().filter(|(_, signed)| is_meant(signed));
         let mut stuck = Vec::new();
+        let mut is_taken = false;
         for (id, signed) in meant {
-            if signed.queue.try_send(stanza.clone()).is_err() {
-                stuck.push(*id);
+            match signed.queue.try_send(stanza.clone()) {
+                Ok(()) => is_taken = true,
+                Err(_) => stuck.push(*id),
             }
         }
         for id in stuck {
             tracing::warn!(%user, "a session that does not read is ended");
             self.sign_out(id);
         }
+        is_taken
     }
 
     fn sign_in(&mut self, wish: SignIn) {

@@ -14,8 +14,8 @@ pub(crate) struct Withdrawal {
     contacts: BTreeSet<Bare>,
     /// What each link has to have got through.
     marks: Vec<(watch::Receiver<u64>, u64)>,
-    /// Whether anything came back.
-    pub(crate) returned: bool,
+    /// Why some of it has not got through, if so.
+    pub(crate) failed: Option<&'static str>,
 }
 
 impl Withdrawal {
@@ -31,7 +31,7 @@ impl Withdrawal {
     pub(crate) fn after(mut self, earlier: Self) -> Self {
         if !earlier.is_through() {
             self.contacts.extend(earlier.contacts);
-            self.returned = earlier.returned;
+            self.failed = earlier.failed;
         }
         self
     }
@@ -53,7 +53,14 @@ impl Withdrawal {
     pub(crate) fn look_at(&mut self, stanza: &Stanza) {
         let failed = stanza.kind == Kind::Presence && stanza.type_.as_deref() == Some("error");
         if failed && !self.contacts.is_empty() && self.is_from_one(stanza) {
-            self.returned = true;
+            self.failed = Some("what was sent came back as an error");
+        }
+    }
+
+    /// Takes down a withdrawal for which there is no room.
+    pub(crate) fn loses(&mut self, stanza: &Stanza) {
+        if withdrawn_from(stanza).is_some_and(|contact| self.contacts.contains(&contact)) {
+            self.failed = Some("more has to be sent than may wait for the proxy");
         }
     }
 
@@ -116,13 +123,23 @@ mod tests {
         first.mark(vec![(link, 1)]);
         let mut both = taken_back("sam@b.example").after(first.clone());
         both.look_at(&error_of("fay@a.example"));
-        assert!(both.returned);
+        assert!(both.failed.is_some());
 
         through.send_replace(1);
         let mut second = taken_back("sam@b.example").after(first);
         second.look_at(&error_of("fay@a.example"));
-        assert!(!second.returned, "that one is over");
+        assert!(second.failed.is_none(), "that one is over");
         second.look_at(&error_of("sam@b.example"));
-        assert!(second.returned);
+        assert!(second.failed.is_some());
+    }
+
+    #[test]
+    fn what_finds_no_room_is_not_through() {
+        let mut withdrawal = taken_back("fay@a.example");
+        withdrawal.loses(&presence("ana@contoso.com", "fay@a.example", "probe"));
+        withdrawal.loses(&presence("ana@contoso.com", "sam@b.example", "unavailable"));
+        assert!(withdrawal.failed.is_none());
+        withdrawal.loses(&presence("ana@contoso.com", "fay@a.example", "unavailable"));
+        assert!(withdrawal.failed.is_some());
     }
 }

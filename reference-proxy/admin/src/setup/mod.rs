@@ -16,7 +16,7 @@ mod policies;
 mod published;
 
 use std::io::{self, IsTerminal as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use reference_proxy::config::Config;
 use reference_proxy::control::{Client, Health};
@@ -105,6 +105,11 @@ fn check(walk: &mut Walk<'_>) -> Result<State, Error> {
         )));
     }
     let client = Client::of_configuration(walk.config)?;
+    // The files may say more than what runs.
+    running::refresh(walk.config);
+    let usual = gateway::file(walk.config, "toml");
+    let chosen = walk.answers.gateway_config.as_ref().map(PathBuf::from);
+    running::refresh(&chosen.unwrap_or(usual));
     let Ok(status) = client.status() else {
         return Ok(State::Open(format!(
             "start the proxy: `s2spec proxy --config {file}`, best as a service"
@@ -136,9 +141,6 @@ fn check(walk: &mut Walk<'_>) -> Result<State, Error> {
             "the proxy runs; `s2spec proxy test-im` tries the whole way to a partner".to_owned(),
         ));
     };
-    // The files may say more than what runs.
-    running::refresh(walk.config);
-    running::refresh(&gateway::file(walk.config, "toml"));
     let tested = client.test_im(&receiver, None)?;
     Ok(match tested.broken {
         None => State::Done(format!("the proxy runs, and {receiver} can be reached")),

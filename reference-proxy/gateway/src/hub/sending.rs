@@ -37,6 +37,7 @@ impl Hub {
                 self.owed.push_back(stanza);
             }
             Cause::Own | Cause::Left | Cause::Link(_) => {
+                self.withdrawal.loses(&stanza);
                 tracing::warn!(
                     to = stanza.to,
                     is_full,

@@ -263,6 +263,19 @@ async fn what_was_taken_over_is_decided_before_the_end() {
 }
 
 #[test]
+fn a_message_that_no_session_takes_goes_back() {
+    let (mut hub, _rosters) = hub();
+    let (id, mut at_link) = link(&mut hub, 0, 8);
+    let (_, _ana) = session(&mut hub, 1);
+    for number in 1..=3 {
+        let text = format!("<message id='{number}' from='bob@fabrikam.com' to='ana@contoso.com'/>");
+        hub.take(Event::FromLink(id, stanza(&text).expect("a stanza")));
+    }
+    assert!(hub.sessions.is_empty(), "it does not read");
+    assert_eq!(ids(&mut at_link), ["2", "3"]);
+}
+
+#[test]
 fn two_sessions_never_have_one_address() {
     let (mut hub, _rosters) = hub();
     let (queue, _stanzas) = mpsc::channel(1);
